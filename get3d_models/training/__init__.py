@@ -1,0 +1,1 @@
+"""What the bundled models are trained on and with: procedural teachers, losses and loops."""
