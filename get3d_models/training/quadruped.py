@@ -1,12 +1,13 @@
 """The teacher of the model ``quadruped``: a friendly four-legged animal, from parameters to distance and colour.
 
-Frame: a box [-0.5, 0.5]^3, y up, the head towards +z, the animal's left towards +x; every shape is symmetric in x and stays
-within |coordinate| <= 0.45. The middle of the trunk stays at (0, 0, -0.04) whatever the parameters, legs lengthen downwards
-and the neck upwards, so that each parameter acts locally. Distances follow GET3D's convention: positive inside.
+Frame: a box [-0.5, 0.5]^3, y up, the head towards +z, the animal's left towards +x; every shape is symmetric in x and
+stays within |coordinate| <= 0.45. The middle of the trunk stays at (0, 0, -0.05) whatever the parameters, legs lengthen
+downwards and the neck upwards, so that each parameter acts locally. Distances follow GET3D's convention: positive
+inside.
 
 Everything is batched, differentiable in the parameters and the points, deterministic given a generator, and
-float32. Shape parameters come from the geometry latent, texture parameters from the texture latent; colours take their hues
-from the latter and their places from the former.
+float32. Shape parameters come from the geometry latent, texture parameters from the texture latent; colours take their
+hues from the latter and their places from the former.
 """
 
 from __future__ import annotations
@@ -18,10 +19,11 @@ from torch import Tensor
 
 from get3d_models.training.tapered_capsules import (
     Parts,
+    SurfaceShares,
     part_distances,
     perpendicular,
     sample_surfaces,
-    smooth_union,
+    union_distance,
 )
 
 __all__ = [
@@ -55,26 +57,26 @@ class Parameter:
 
 
 SHAPE_PARAMETERS: tuple[Parameter, ...] = (
-    Parameter("body_length", 0.085, 0.155, "half the distance between the middles of rump and chest"),
+    Parameter("body_length", 0.085, 0.145, "half the distance between the middles of rump and chest"),
     Parameter("body_height", 0.072, 0.108, "half the height of the trunk"),
     Parameter("body_width", 0.66, 0.95, "width of the trunk over its height"),
     Parameter("chest_ratio", 0.80, 1.25, "size of the chest over the size of the rump"),
     Parameter("belly_sag", 0.0, 0.045, "how far the belly hangs below the trunk"),
     Parameter("leg_length", 0.19, 0.365, "from the hip to the middle of the foot, downwards"),
     Parameter("leg_thickness", 0.022, 0.036, "radius of the lower leg"),
-    Parameter("front_stance", -0.26, 0.26, "swing of the front legs, positive forwards"),
-    Parameter("hind_stance", -0.26, 0.26, "swing of the hind legs, positive forwards"),
+    Parameter("front_stance", -0.08, 0.28, "swing of the front legs, positive forwards"),
+    Parameter("hind_stance", -0.28, 0.08, "swing of the hind legs, positive forwards"),
     Parameter("foot_size", 1.12, 1.5, "radius of the foot over that of the lower leg"),
-    Parameter("neck_length", 0.07, 0.185, "from the chest to the middle of the head"),
-    Parameter("neck_pitch", 0.60, 1.35, "angle of the neck above the horizontal"),
+    Parameter("neck_length", 0.06, 0.165, "from the chest to the middle of the head"),
+    Parameter("neck_pitch", 0.85, 1.4, "angle of the neck above the horizontal"),
     Parameter("neck_thickness", 0.036, 0.058, "radius of the neck below the head"),
     Parameter("head_size", 0.062, 0.084, "radius of the skull"),
-    Parameter("snout_length", 0.03, 0.095, "how far the snout reaches out of the skull"),
-    Parameter("snout_droop", 0.05, 0.75, "angle of the snout below the horizontal"),
+    Parameter("snout_length", 0.030, 0.092, "how far the snout reaches out of the skull"),
+    Parameter("snout_droop", 0.05, 0.65, "angle of the snout below the horizontal"),
     Parameter("snout_thickness", 0.026, 0.042, "radius of the snout at the nose"),
-    Parameter("ear_length", 0.045, 0.125, "from the root of an ear to the middle of its round tip"),
+    Parameter("ear_length", 0.045, 0.115, "from the root of an ear to the middle of its round tip"),
     Parameter("ear_splay", 0.15, 1.30, "angle of the ears from upright to sideways"),
-    Parameter("ear_width", 0.034, 0.050, "half the width of an ear at its root"),
+    Parameter("ear_width", 0.038, 0.056, "half the width of an ear at its root"),
     Parameter("tail_length", 0.075, 0.185, "length of the tail along its bend"),
     Parameter("tail_pitch", -1.05, 1.05, "angle of the tail, from hanging to upright"),
     Parameter("tail_thickness", 0.021, 0.036, "radius of the tail in its middle"),
@@ -85,7 +87,7 @@ TEXTURE_PARAMETERS: tuple[Parameter, ...] = (
     Parameter("coat_depth", 0.0, 1.0, "coat from cream or rust towards grey or dark brown"),
     Parameter("coat_brightness", 0.8, 1.15, "factor on the coat's colour"),
     Parameter("belly_lightness", 0.0, 1.0, "belly from the coat's colour to near white"),
-    Parameter("belly_line", -0.75, 0.15, "height where the belly's colour begins, in half heights of the trunk"),
+    Parameter("belly_line", -0.55, 0.25, "height where the belly's colour begins, in half heights of the trunk"),
     Parameter("sock_tone", 0.0, 1.0, "socks from near black over the coat's colour to white"),
     Parameter("sock_height", 0.12, 0.62, "height of the socks, in lengths of the leg"),
     Parameter("nose_tone", 0.0, 1.0, "nose from near black to brown pink"),
@@ -118,8 +120,9 @@ KEYPOINTS: tuple[str, ...] = (
     "tail", "chest", "rump", "back", "belly",
 )  # fmt: skip
 
-_TRUNK_CENTER = -0.04
-_EYE_RADIUS = 0.30  # of the skull's radius
+_TRUNK_CENTER = -0.05
+_BELLY_RADIUS = 0.80  # of the trunk's half height
+_EYE_RADIUS = 0.28  # of the skull's radius
 _EAR_HALF_THICKNESS = 0.0145  # at the tip: thinner does not fit into a triplane of 64 texels
 _MEMBERSHIP_SOFTNESS = 0.012
 
@@ -153,13 +156,14 @@ class _Skeleton:
         name: str,
         start: Tensor,
         end: Tensor,
-        start_radius: Tensor | float,
-        end_radius: Tensor | float,
-        flatness: Tensor | float = 1.0,
-        flat_axis: Tensor | None = None,
+        radii: tuple[Tensor | float, Tensor | float],
+        flat: tuple[Tensor | float, Tensor] | None = None,
     ) -> None:
-        radii = self.scalar(start_radius), self.scalar(end_radius)
-        self.rows[name] = (start, end, *radii, self.scalar(flatness), flat_axis)
+        """``flat``: by how much, and along which axis perpendicular to the part."""
+        flatness, flat_axis = (1.0, None) if flat is None else flat
+        self.rows[name] = (
+            start, end, self.scalar(radii[0]), self.scalar(radii[1]), self.scalar(flatness), flat_axis,
+        )  # fmt: skip
 
     def parts(self) -> Parts:
         start, end, start_radius, end_radius, flatness = (
@@ -193,20 +197,19 @@ def _trunk_sizes(p: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
 
 
 def _add_trunk(s: _Skeleton, p: dict[str, Tensor]) -> None:
-    half, height, flatness = p["body_length"], p["body_height"], 1.0 / p["body_width"]
+    half, height = p["body_length"], p["body_height"]
     chest, rump = _trunk_sizes(p)
-    sideways = s.vector(1.0, 0.0, 0.0)
+    flat = 1.0 / p["body_width"], s.vector(1.0, 0.0, 0.0)
     front, back = _TRUNK_CENTER + half, _TRUNK_CENTER - half
-    s.add("torso", s.vector(0.0, 0.0, back), s.vector(0.0, 0.0, front), rump * 0.82, chest * 0.82, flatness, sideways)
+    s.add("torso", s.vector(0.0, 0.0, back), s.vector(0.0, 0.0, front), (rump * 0.90, chest * 0.90), flat)
     s.add(
-        "chest", s.vector(0.0, -0.008, front - 0.02), s.vector(0.0, 0.008, front + 0.01), chest, chest * 0.9, flatness,
-        sideways,
+        "chest", s.vector(0.0, -0.008, front - 0.02), s.vector(0.0, 0.008, front + 0.01), (chest, chest * 0.9), flat
     )  # fmt: skip
-    s.add("rump", s.vector(0.0, 0.0, back - 0.005), s.vector(0.0, 0.0, back + 0.02), rump * 0.95, rump, flatness, sideways)
-    drop = -0.1 * height - p["belly_sag"]
+    s.add("rump", s.vector(0.0, 0.0, back - 0.005), s.vector(0.0, 0.0, back + 0.02), (rump * 0.95, rump), flat)
+    y, middle = -0.1 * height - p["belly_sag"], _TRUNK_CENTER
     s.add(
-        "belly", s.vector(0.0, drop, _TRUNK_CENTER - 0.55 * half), s.vector(0.0, drop, _TRUNK_CENTER + 0.45 * half),
-        height * 0.80, height * 0.80, flatness, sideways,
+        "belly", s.vector(0.0, y, middle - 0.55 * half), s.vector(0.0, y, middle + 0.45 * half),
+        (height * _BELLY_RADIUS, height * _BELLY_RADIUS), flat,
     )  # fmt: skip
 
 
@@ -222,43 +225,43 @@ def _add_legs(s: _Skeleton, p: dict[str, Tensor]) -> None:
         is_hind = name == "hind"
         ground = z + stance.sin() * length - (0.015 if is_hind else 0.0)
         hip_y, knee_share = -0.02, 0.45 if is_hind else 0.5
-        hip = s.vector(x * 0.92, hip_y, z)
+        hip = s.vector(x * 0.72, hip_y, z)
         # The hind knee points forwards and its hock backwards; the front leg is nearly straight.
         knee = s.vector(
             x, hip_y - knee_share * length, z + knee_share * stance.sin() * length + (0.018 if is_hind else -0.006)
         )
         hock = s.vector(x, hip_y - length + 0.25 * foot, ground + bend * 0.35)
         sole = s.vector(x, hip_y - length, ground + foot * 0.1)
-        toe = s.vector(x, hip_y - length, ground + foot * 0.85)
-        s.add(f"{name}_upper", hip, knee, thick * (2.1 if is_hind else 1.75), thick * 1.15)
-        s.add(f"{name}_lower", knee, hock, thick * 1.12, thick)
-        s.add(f"{name}_foot", sole, toe, foot, foot * 0.95)
+        toe = s.vector(x, hip_y - length, ground + foot * 0.6)
+        s.add(f"{name}_upper", hip, knee, (thick * (2.2 if is_hind else 1.75), thick * 1.15))
+        s.add(f"{name}_lower", knee, hock, (thick * 1.12, thick))
+        s.add(f"{name}_foot", sole, toe, (foot, foot * 0.95))
 
 
 def _add_head(s: _Skeleton, p: dict[str, Tensor]) -> None:
     chest, _ = _trunk_sizes(p)
-    root = s.vector(0.0, 0.35 * chest, _TRUNK_CENTER + p["body_length"] + 0.15 * chest)
+    root = s.vector(0.0, 0.35 * chest, _TRUNK_CENTER + p["body_length"] + 0.05 * chest)
     rise = s.vector(0.0, p["neck_pitch"].sin(), p["neck_pitch"].cos())
     center = root + rise * (p["neck_length"] + 0.35 * chest)[:, None]
-    s.add("neck", root, center, p["neck_thickness"] * 1.45, p["neck_thickness"])
+    s.add("neck", root, center, (p["neck_thickness"] * 1.45, p["neck_thickness"]))
     skull = p["head_size"]
     r = skull[:, None]
     forward = s.vector(0.0, -0.12, 0.30)
-    s.add("skull", center, center + forward * r, skull, skull * 0.9)
+    s.add("skull", center, center + forward * r, (skull, skull * 0.9))
 
     droop = s.vector(0.0, -p["snout_droop"].sin(), p["snout_droop"].cos())
     mouth = center + s.vector(0.0, -0.30, 0.45) * r
-    tip = mouth + droop * (p["snout_length"] + 0.45 * skull)[:, None]
+    tip = mouth + droop * (p["snout_length"] + 0.35 * skull)[:, None]
     thick = p["snout_thickness"]
-    s.add("snout", mouth, tip, thick * 0.6 + 0.35 * skull, thick)
+    s.add("snout", mouth, tip, (thick * 0.6 + 0.35 * skull, thick))
     above = s.vector(0.0, p["snout_droop"].cos(), p["snout_droop"].sin())
-    nose = tip + (droop * 0.62 + above * 0.52) * thick[:, None]
+    nose = tip + (droop * 0.55 + above * 0.55) * thick[:, None]
     aside = s.vector(0.010, 0.0, 0.0)
-    s.add("nose", nose, nose + aside, 0.021, 0.021)
+    s.add("nose", nose, nose + aside, (0.021, 0.021))
 
-    look = s.vector(0.66, 0.36, 0.66)
+    look = s.vector(0.62, 0.36, 0.70)
     eye = center + forward * (0.5 * r) + look * r * 0.82
-    s.add("eye", eye, eye + s.vector(0.0, 0.001, 0.0), skull * _EYE_RADIUS, skull * _EYE_RADIUS)
+    s.add("eye", eye, eye + s.vector(0.0, 0.001, 0.0), (skull * _EYE_RADIUS, skull * _EYE_RADIUS))
     _add_ear(s, p, center)
 
 
@@ -267,14 +270,14 @@ def _add_ear(s: _Skeleton, p: dict[str, Tensor], center: Tensor) -> None:
     up = s.vector(splay.sin() * 0.97, splay.cos() * 0.97, -0.243)
     up = up / up.norm(dim=-1, keepdim=True)
     # The flat side of the ear looks forwards and a little outwards.
-    facing = s.vector(0.35, 0.0, 1.0)
+    facing = s.vector(0.55, 0.0, 1.0)
     facing = facing - up * (facing * up).sum(-1, keepdim=True)
     facing = facing / facing.norm(dim=-1, keepdim=True)
     rest = 0.62 + 0.25 * splay.sin()
     root = center + torch.cat([0.62 * rest[:, None], 0.72 - 0.22 * splay.sin()[:, None], 0.0 * r - 0.12], dim=-1) * r
     tip = root + up * p["ear_length"][:, None]
     tip_radius = 0.030
-    s.add("ear", root, tip, p["ear_width"], tip_radius, tip_radius / _EAR_HALF_THICKNESS, facing)
+    s.add("ear", root, tip, (p["ear_width"], tip_radius), (tip_radius / _EAR_HALF_THICKNESS, facing))
 
 
 def _add_tail(s: _Skeleton, p: dict[str, Tensor]) -> None:
@@ -285,14 +288,15 @@ def _add_tail(s: _Skeleton, p: dict[str, Tensor]) -> None:
     for number, name in enumerate(names):
         # It leaves the body backwards and bends on to its final direction.
         angle = pitch * (0.45 + 0.35 * number)
-        step = s.vector(0.0, angle.sin(), -angle.cos()) * (length / 3.0 + (0.25 * rump if number == 0 else 0.0))[:, None]
-        s.add(name, place, place + step, thick * radii[number], thick * radii[number + 1])
+        size = length / 3.0 + (0.25 * rump if number == 0 else 0.0)
+        step = s.vector(0.0, angle.sin(), -angle.cos()) * size[:, None]
+        s.add(name, place, place + step, (thick * radii[number], thick * radii[number + 1]))
         place = place + step
 
 
 def signed_distance(parts: Parts, points: Tensor) -> Tensor:
     """Signed distance (N, M) of ``points`` (N, M, 3), POSITIVE inside, metric to first order near the surface."""
-    return -smooth_union(part_distances(parts, points))
+    return -union_distance(parts, points)[0]
 
 
 def colors(parts: Parts, texture_parameters: Tensor, points: Tensor) -> Tensor:
@@ -302,13 +306,13 @@ def colors(parts: Parts, texture_parameters: Tensor, points: Tensor) -> Tensor:
 
 def signed_distance_and_colors(parts: Parts, texture_parameters: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
     """``signed_distance`` and ``colors`` together, for the price of one set of part distances."""
-    distances = part_distances(parts, points)
-    return -smooth_union(distances), _paint(parts, texture_parameters, points, distances)
+    distance, _, distances = union_distance(parts, points)
+    return -distance, _paint(parts, texture_parameters, points, distances)
 
 
 _BLACK, _WHITE = (0.10, 0.085, 0.08), (0.96, 0.94, 0.90)
-_CREAM, _RUST, _GREY, _BROWN = (0.93, 0.80, 0.58), (0.82, 0.40, 0.14), (0.55, 0.56, 0.60), (0.36, 0.20, 0.11)
-_PINK, _BROWN_PINK = (0.93, 0.70, 0.64), (0.62, 0.36, 0.32)
+_CREAM, _RUST, _GREY, _BROWN = (0.95, 0.83, 0.60), (0.86, 0.43, 0.14), (0.62, 0.64, 0.68), (0.40, 0.23, 0.13)
+_PINK, _BROWN_PINK = (0.95, 0.74, 0.68), (0.55, 0.33, 0.30)
 
 
 def _mix(first: Tensor, second: Tensor, share: Tensor) -> Tensor:
@@ -332,7 +336,8 @@ def _coat(t: dict[str, Tensor]) -> Tensor:
 
 
 def _paint(parts: Parts, texture_parameters: Tensor, points: Tensor, distances: Tensor) -> Tensor:
-    t = {q.name: value[:, None, None] for q, value in zip(TEXTURE_PARAMETERS, texture_parameters.unbind(-1), strict=True)}
+    values = texture_parameters[:, None].unbind(-1)
+    t = {q.name: value[..., None] for q, value in zip(TEXTURE_PARAMETERS, values, strict=True)}
     member = torch.softmax(distances * (-1.0 / _MEMBERSHIP_SOFTNESS), dim=1)
 
     def share(of: slice) -> Tensor:
@@ -347,7 +352,8 @@ def _paint(parts: Parts, texture_parameters: Tensor, points: Tensor, distances: 
 
     black, white = points.new_tensor(_BLACK), points.new_tensor(_WHITE)
     base = _coat(t)
-    x, y, height = points[..., :1].abs(), points[..., 1:2], parts.start_radius[:, _PART["belly"], None, None] / 0.80
+    x, y = points[..., :1].abs(), points[..., 1:2]
+    height = parts.start_radius[:, _PART["belly"], None, None] / _BELLY_RADIUS
     mirrored = torch.cat([x, points[..., 1:]], dim=-1)
     trunk, legs = share(_TRUNK) + share(_NECK), share(_LEGS)
 
@@ -375,9 +381,9 @@ def _paint(parts: Parts, texture_parameters: Tensor, points: Tensor, distances: 
     ear_tip = torch.sigmoid((0.035 - (mirrored - center("ear", end=True)).norm(dim=-1, keepdim=True)) / 0.012)
     rgb = _mix(rgb, black, 0.9 * t["ear_tip"] * ear_tip * ear)
 
-    nose = torch.sigmoid((0.005 - distances[:, _PART["nose"], :, None]) / 0.004)
+    nose = torch.sigmoid((0.009 - distances[:, _PART["nose"], :, None]) / 0.004)
     rgb = _mix(rgb, _mix(black, points.new_tensor(_BROWN_PINK), t["nose_tone"]), nose)
-    eye = torch.sigmoid((0.004 - distances[:, _PART["eye"], :, None]) / 0.004)
+    eye = torch.sigmoid((0.010 - distances[:, _PART["eye"], :, None]) / 0.003)
     return _mix(rgb, black * 0.6, eye).clamp(0.0, 1.0)
 
 
@@ -403,7 +409,8 @@ def sample_near_surface(
     (N, count_per_shape). ``generator`` must live on the device of ``parts``. Small parts get a fair share.
     """
     table = parts.start.new_tensor([_SAMPLING[name] for name in PART_NAMES])
-    return sample_surfaces(parts, table[:, 0], table[:, 1:], count_per_shape, spread, generator)
+    where = SurfaceShares(table[:, 0], table[:, 1:])
+    return sample_surfaces(parts, where, count_per_shape, spread, generator)
 
 
 def keypoints(shape_parameters: Tensor) -> Tensor:
@@ -416,9 +423,9 @@ def keypoints(shape_parameters: Tensor) -> Tensor:
     places = _extremes(parts)
     with torch.no_grad():
         fixed, moved = parts.detach(), places.detach().clone()
-        for _ in range(4):
-            value, gradient = _value_and_gradient(fixed, moved)
-            moved = moved - value[..., None] * gradient / gradient.square().sum(-1, keepdim=True).clamp_min(0.25)
+        for _ in range(5):
+            distance, outward, _ = union_distance(fixed, moved)
+            moved = moved - distance[..., None] * outward
         correction = moved - places.detach()
     return places + correction
 
@@ -456,14 +463,3 @@ def _middle(parts: Parts, name: str, up: float) -> Tensor:
     radius = 0.5 * (parts.start_radius[:, place] + parts.end_radius[:, place])
     zero = torch.zeros_like(radius)
     return 0.5 * (parts.start[:, place] + parts.end[:, place]) + torch.stack([zero, up * radius, zero], dim=-1)
-
-
-def _value_and_gradient(parts: Parts, points: Tensor, step: float = 1e-3) -> tuple[Tensor, Tensor]:
-    """Signed distance (N, M) and its gradient (N, M, 3) by central differences (so it works without autograd)."""
-    shifts = step * torch.eye(3, dtype=points.dtype, device=points.device)
-    probes = torch.cat([points, *(points + shift for shift in shifts), *(points - shift for shift in shifts)], dim=1)
-    value, *rest = signed_distance(parts, probes).chunk(7, dim=1)
-    gradient = torch.stack([(rest[i] - rest[i + 3]) / (2 * step) for i in range(3)], dim=-1)
-    return value, gradient
-
-
