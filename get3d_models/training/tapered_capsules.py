@@ -148,7 +148,8 @@ def sample_surfaces(
     little outside of its parts') where that is near.
     """
     shapes, device = parts.start.shape[0], parts.start.device
-    chosen = torch.multinomial(shares.weights, shapes * count, replacement=True, generator=generator).view(shapes, count)
+    chosen = torch.multinomial(shares.weights, shapes * count, replacement=True, generator=generator)
+    chosen = chosen.view(shapes, count)
     index = chosen[..., None].expand(-1, -1, 3)
     start, segment = parts.start.gather(1, index), (parts.end - parts.start).gather(1, index)
     flat_axis, flatness = parts.flat_axis.gather(1, index), parts.flatness.gather(1, chosen)
