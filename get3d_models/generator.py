@@ -1,0 +1,173 @@
+"""The GET3D generator: latents to triplanes, signed distance, deformation, colour and mesh (Gao et al. 2022)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from get3d_models.config import GeneratorConfig
+from get3d_models.errors import InputError
+from get3d_models.layers import Decoder, MappingNetwork, ToPlanes
+from get3d_models.shape import Shape
+from get3d_models.tetgrid import TetGrid, grid
+from get3d_models.triplanes import Triplanes, TriplaneSynthesis, lookup
+
+RGB_CLAMP = 256.0
+PLANE_FEATURES_PER_CHUNK = 1 << 17
+
+
+@dataclass(frozen=True)
+class Latents:
+    """The extended latent codes (W+) of one shape: what a drag optimises."""
+
+    geometry: Tensor
+    """(geometry rows, w_dim) float32"""
+    texture: Tensor
+    """(texture rows, w_dim) float32"""
+
+    def detach(self) -> Latents:
+        """A copy cut from any graph."""
+        return Latents(self.geometry.detach().clone(), self.texture.detach().clone())
+
+
+class Generator(nn.Module):
+    """Unified GET3D generator of any size; embedded and official checkpoints are this class.
+
+    World frame: y up, the shape inside the cube ``[-scale/2, scale/2]^3``. The signed field is positive inside.
+    """
+
+    def __init__(self, config: GeneratorConfig, name: str = "unnamed"):
+        super().__init__()
+        self.config = config
+        self.name = name
+        self.fingerprint = ""
+        c = config
+        self.mapping_geometry = MappingNetwork(c.z_dim, c.w_dim, c.mapping_layers)
+        self.mapping_texture = MappingNetwork(c.z_dim, c.w_dim, c.mapping_layers)
+        self.synthesis = TriplaneSynthesis(c.channels, c.plane_channels, c.w_dim, c.conv_clamp)
+        decoder = (c.plane_channels, c.decoder_width, c.decoder_layers)
+        self.sdf_decoder = Decoder(*decoder, 1, c.w_dim)
+        self.deformation_decoder = Decoder(*decoder, 3, c.w_dim)
+        self.texture_decoder = Decoder(*decoder, c.texture_features, c.w_dim)
+        # The official final layer clamps at +-256 whatever the configuration says.
+        self.to_rgb = ToPlanes(c.texture_features, 3, c.w_dim, RGB_CLAMP) if c.texture_features > 3 else None
+        self._grid: TetGrid | None = None
+
+    # ---- where things are -------------------------------------------------------------------------------------
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.mapping_geometry.w_avg.device
+
+    @property
+    def grid(self) -> TetGrid:
+        """The tetrahedral grid surfaces are extracted on; built at first use, replaceable with :meth:`use_grid`."""
+        if self._grid is None or self._grid.vertices.device != self.device:
+            found = self._grid or grid(self.config.grid, self.config.grid_resolution, self.config.scale)
+            self._grid = found.to(self.device)
+        return self._grid
+
+    def use_grid(self, tet_grid: TetGrid) -> None:
+        """Extract on another grid, for instance an official file read with :func:`get3d_models.tetgrid.load_grid`."""
+        self._grid = tet_grid
+        self.__dict__.pop("box", None)
+
+    @cached_property
+    def box(self) -> tuple[float, float]:
+        """Smallest coordinate and edge length of the cube that the triplanes span."""
+        if self._grid is None:
+            return -self.config.scale / 2, self.config.scale
+        low = float(self._grid.vertices.min())
+        return low, float(self._grid.vertices.max()) - low
+
+    # ---- latents ----------------------------------------------------------------------------------------------
+
+    def map_geometry(self, z: Tensor, truncation: float = 1.0) -> Tensor:
+        """``(N, z_dim) -> (N, geometry rows, w_dim)``."""
+        return self.mapping_geometry(z, truncation)[:, None].repeat(1, self.config.geometry_rows, 1)
+
+    def map_texture(self, z: Tensor, truncation: float = 1.0) -> Tensor:
+        """``(N, z_dim) -> (N, texture rows, w_dim)``."""
+        return self.mapping_texture(z, truncation)[:, None].repeat(1, self.config.texture_rows, 1)
+
+    def latents(self, seed: int, texture_seed: int | None = None, truncation: float = 1.0) -> Latents:
+        """The latents of a seed; geometry and texture are independent even where their seeds are equal."""
+        texture_seed = seed if texture_seed is None else texture_seed
+        with torch.no_grad():
+            geometry = self.map_geometry(self.code(seed, "geometry"), truncation)[0]
+            texture = self.map_texture(self.code(texture_seed, "texture"), truncation)[0]
+        return Latents(geometry, texture)
+
+    def code(self, seed: int, part: str) -> Tensor:
+        """The random code z ``(1, z_dim)`` of a seed, for part "geometry" or "texture"; the same on every machine."""
+        if seed < 0:
+            raise InputError(f"a seed is a whole number from 0 on, not {seed}")
+        numbers = np.random.default_rng([seed, ("geometry", "texture").index(part)])
+        z = numbers.standard_normal((1, self.config.z_dim), dtype=np.float64)
+        return torch.from_numpy(z.astype(np.float32)).to(self.device)
+
+    # ---- fields -----------------------------------------------------------------------------------------------
+
+    def triplanes(self, ws_geometry: Tensor, ws_texture: Tensor | None = None) -> Triplanes:
+        """Planes of latent rows ``(N, rows, w_dim)``; without a texture latent only geometry planes are made."""
+        used = ws_geometry[:, : self.config.plane_geometry_rows]
+        return self.synthesis(used, None if ws_texture is None else ws_texture[:, : len(self.config.channels)])
+
+    def features(self, planes: Tensor, points: Tensor) -> Tensor:
+        """Summed triplane features ``(N, M, C)`` at world points ``(N, M, 3)``."""
+        return lookup(planes, points, *self.box)
+
+    def signed_distance(self, features: Tensor, ws_geometry: Tensor) -> Tensor:
+        """Geometry features ``(N, M, C)`` to the signed field ``(N, M)``; positive inside, not metric."""
+        return self.sdf_decoder(features, ws_geometry[:, self.config.plane_geometry_rows :]).squeeze(2)
+
+    def deformation(self, features: Tensor, ws_geometry: Tensor) -> Tensor:
+        """Geometry features to the offset of grid vertices ``(N, M, 3)``, world units."""
+        raw = self.deformation_decoder(features, ws_geometry[:, self.config.plane_geometry_rows :])
+        return torch.tanh(raw) / (self.config.grid_resolution * self.config.deformation_multiplier)
+
+    def texture_features(self, features: Tensor, ws_texture: Tensor) -> Tensor:
+        """Texture-plane features ``(N, M, C)`` to the features that to-RGB reads ``(N, M, texture_features)``."""
+        return self.texture_decoder(features, ws_texture[:, len(self.config.channels) :])
+
+    def raw_colors(self, texture_features: Tensor, ws_texture: Tensor) -> Tensor:
+        """Colours as the network gives them: nominally in [-1, 1], not clipped. ``(N, M, 3)``."""
+        if self.to_rgb is None:
+            return texture_features
+        return self.to_rgb.at_points(texture_features, ws_texture[:, -1])
+
+    def colors(self, planes: Tensor, ws_texture: Tensor, points: Tensor) -> Tensor:
+        """Display colours in [0, 1] ``(N, M, 3)`` of texture planes at points ``(N, M, 3)``."""
+        raw = self.raw_colors(self.texture_features(self.features(planes, points), ws_texture), ws_texture)
+        return ((raw + 1) / 2).clamp(0, 1)
+
+    def grid_fields(self, planes: Tensor, ws_geometry: Tensor) -> tuple[Tensor, Tensor]:
+        """Signed field ``(V,)`` and deformation ``(V, 3)`` of one shape at every vertex of the grid."""
+        parts = []
+        for points in self.grid.vertices.split(PLANE_FEATURES_PER_CHUNK):
+            features = self.features(planes, points[None])
+            parts.append((self.signed_distance(features, ws_geometry)[0], self.deformation(features, ws_geometry)[0]))
+        return torch.cat([p[0] for p in parts]), torch.cat([p[1] for p in parts])
+
+    # ---- shapes -----------------------------------------------------------------------------------------------
+
+    def shape(self, latents: Latents) -> Shape:
+        """The shape of extended latents; its mesh is extracted when first looked at."""
+        latents = latents.detach()
+        return Shape(self, Latents(latents.geometry.to(self.device), latents.texture.to(self.device)))
+
+    def sample(self, seed: int, texture_seed: int | None = None, truncation: float = 1.0) -> Shape:
+        """The shape of a seed. ``texture_seed`` defaults to ``seed``; ``truncation`` 0 is the average shape."""
+        return self.shape(self.latents(seed, texture_seed, truncation))
+
+    def with_config(self, **changes: object) -> Generator:
+        """This generator, sharing its weights, with another grid, scale or other entry that no tensor fixes."""
+        copy = Generator(replace(self.config, **changes), self.name)  # type: ignore[arg-type]
+        copy.load_state_dict(self.state_dict(), assign=True)
+        copy.fingerprint = self.fingerprint
+        return copy.requires_grad_(False)

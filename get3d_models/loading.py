@@ -1,0 +1,52 @@
+"""``load``: a generator by the name of an embedded model or by the path of a file."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from get3d_models.errors import InputError
+
+if TYPE_CHECKING:
+    from get3d_models.generator import Generator
+
+SUFFIX = ".safetensors"
+_PACKAGE = Path(__file__).resolve().parent
+# In a wheel the models lie inside the package; in a checkout at its top.
+_FOLDERS = (_PACKAGE / "assets", _PACKAGE.parent / "assets" / "models")
+
+
+def embedded_models() -> dict[str, Path]:
+    """The embedded models by name; beside each file lies its card, of the same name with the suffix ``.md``."""
+    return {p.stem: p for folder in reversed(_FOLDERS) for p in sorted(folder.glob(f"*{SUFFIX}"))}
+
+
+def load(name_or_path: str | Path, device: str = "cpu", **overrides: Any) -> Generator:
+    """A frozen generator, from the name of an embedded model, a native ``.safetensors`` or an official checkpoint.
+
+    ``overrides`` replace entries of :class:`get3d_models.GeneratorConfig` that tensors cannot tell, such as ``scale``,
+    ``grid``, ``grid_resolution``, ``conv_clamp``. Raises InputError with one line for everything that cannot be loaded.
+    """
+    from get3d_models.checkpoint import read_generator
+
+    path = resolve(name_or_path)
+    return read_generator(path, **overrides).to(device)
+
+
+def resolve(name_or_path: str | Path) -> Path:
+    """The file behind an embedded name or a path; InputError suggests the nearest name when there is none."""
+    text = str(name_or_path)
+    models = embedded_models()
+    if text in models:
+        return models[text]
+    path = Path(text).expanduser()
+    if path.is_dir():
+        raise InputError(f"{path} is a directory; give the checkpoint file inside it")
+    if path.is_file():
+        return path
+    if path.parent != Path() and not path.parent.is_dir():
+        raise InputError(f"there is no directory {path.parent}, so no model file {path.name} in it")
+    nearest = difflib.get_close_matches(text, models, n=1, cutoff=0.5)
+    hint = f"did you mean {nearest[0]!r}?" if nearest else f"embedded models: {', '.join(models) or 'none'}."
+    raise InputError(f"no model {text!r}: {hint} Or give the path of a checkpoint file.")

@@ -1,0 +1,85 @@
+"""One generated shape: its latents, its surface and its colours."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from get3d_models.marching import fill_degenerate, marching_tetrahedra
+from get3d_models.mesh import vertex_normals
+from get3d_models.triplanes import Triplanes
+
+if TYPE_CHECKING:
+    from get3d_models.generator import Generator, Latents
+
+
+class Shape:
+    """A textured surface, computed from its latents when looked at; it never changes afterwards.
+
+    World frame: y up, inside the generator's cube. Everything here is without gradient.
+    """
+
+    def __init__(self, generator: Generator, latents: Latents):
+        self.generator = generator
+        self.latents = latents
+
+    @cached_property
+    def planes(self) -> Triplanes:
+        """Geometry and texture triplanes, ``(1, 3, C, R, R)`` each."""
+        with torch.no_grad():
+            return self.generator.triplanes(self.latents.geometry[None], self.latents.texture[None])
+
+    @cached_property
+    def mesh(self) -> tuple[Tensor, Tensor]:
+        """``(V, 3) float32`` vertices and ``(F, 3) int64`` faces, counter-clockwise seen from outside."""
+        generator = self.generator
+        with torch.no_grad():
+            sdf, deformation = generator.grid_fields(self.planes.geometry, self.latents.geometry[None])
+            sdf = fill_degenerate(generator.grid, sdf[None])[0]
+            return marching_tetrahedra(generator.grid, sdf, generator.grid.vertices + deformation)
+
+    @property
+    def vertices(self) -> Tensor:
+        """``(V, 3) float32``, world units."""
+        return self.mesh[0]
+
+    @property
+    def faces(self) -> Tensor:
+        """``(F, 3) int64``."""
+        return self.mesh[1]
+
+    @cached_property
+    def normals(self) -> Tensor:
+        """Smooth unit normals of the vertices, ``(V, 3) float32``."""
+        return vertex_normals(self.vertices, self.faces)
+
+    @cached_property
+    def vertex_colors(self) -> Tensor:
+        """RGB in [0, 1] at the vertices, ``(V, 3) float32``."""
+        return self.colors(self.vertices)
+
+    @property
+    def diagonal(self) -> float:
+        """Length of the diagonal of the mesh's bounding box, the unit of tolerances; 0 for an empty mesh."""
+        if len(self.vertices) == 0:
+            return 0.0
+        return float((self.vertices.amax(0) - self.vertices.amin(0)).norm())
+
+    def colors(self, points: Tensor) -> Tensor:
+        """RGB in [0, 1] of the colour field at world points: ``(N, 3) -> (N, 3) float32``."""
+        texture = self.planes.texture
+        assert texture is not None
+        points = torch.as_tensor(points, dtype=torch.float32, device=self.generator.device)
+        with torch.no_grad():
+            parts = [self.generator.colors(texture, self.latents.texture[None], p[None])[0] for p in points.split(1 << 17)]
+            return torch.cat(parts) if parts else points
+
+    def signed_distance(self, points: Tensor) -> Tensor:
+        """The generator's signed field at world points: ``(N, 3) -> (N,)``; positive inside, not metric."""
+        points = torch.as_tensor(points, dtype=torch.float32, device=self.generator.device)
+        with torch.no_grad():
+            features = self.generator.features(self.planes.geometry, points[None])
+            return self.generator.signed_distance(features, self.latents.geometry[None])[0]
