@@ -6,7 +6,7 @@ import itertools
 import zipfile
 import zlib
 from dataclasses import dataclass, replace
-from functools import cache, cached_property, lru_cache
+from functools import cache, lru_cache
 from numbers import Integral
 from pathlib import Path
 
@@ -63,14 +63,6 @@ class TetGrid:
             return self
         names = ("vertices", "tets", "edges", "tet_edges", "boundary")
         return replace(self, **{name: getattr(self, name).to(device) for name in names})
-
-    @cached_property
-    def compact_tables(self) -> tuple[IntArray, IntArray, IntArray, IntArray]:
-        """int32 for the CPU kernels: first edge of each vertex (V+1,), far end of each edge (E,), tets, tet_edges."""
-        edges = self.edges.cpu().numpy()
-        first = np.searchsorted(edges[:, 0], np.arange(len(self.vertices) + 1)).astype(np.int32)
-        far = np.ascontiguousarray(edges[:, 1], dtype=np.int32)
-        return first, far, self.tets.cpu().numpy().astype(np.int32), self.tet_edges.cpu().numpy()
 
 
 def a15_grid(resolution: int, scale: float = 1.0) -> TetGrid:

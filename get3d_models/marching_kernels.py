@@ -1,0 +1,178 @@
+"""Numba kernels of marching tetrahedra on the CPU, over static int32 tables of a grid.
+
+One thread, no torch: several threads would only wait for each other over a millisecond's work. Numba is imported on
+first use, and `kernels()` is None where it cannot be used at all.
+"""
+
+# mypy: disable-error-code="no-untyped-def"
+# ruff: noqa: PLR0912, PLR0917
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from functools import cache
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from get3d_models.tetgrid import TetGrid
+
+
+class Tables(NamedTuple):
+    """What the kernels read of a grid; the tets around edge e are incident[start[e]:start[e + 1]].
+
+    `spare` keeps work memory between calls, because fresh pages cost as much as the work: a call takes a set out, or
+    makes one when other threads have them all, and puts it back.
+    """
+
+    near: NDArray[np.int32]  # (E,) the smaller end of each edge
+    far: NDArray[np.int32]  # (E,) the larger end
+    tets: NDArray[np.int32]  # (T, 4)
+    tet_edges: NDArray[np.int32]  # (T, 6)
+    start: NDArray[np.int32]  # (E + 1,)
+    incident: NDArray[np.int32]  # (6T,)
+    spare: list[tuple[NDArray, ...]]
+
+    @classmethod
+    def of(cls, grid: TetGrid) -> Tables:
+        """The tables of a grid on the CPU."""
+        near, far = (np.ascontiguousarray(column, dtype=np.int32) for column in grid.edges.numpy().T)
+        tet_edges = np.ascontiguousarray(grid.tet_edges.numpy(), dtype=np.int32)
+        incident = (np.argsort(tet_edges.reshape(-1), kind="stable") // 6).astype(np.int32)
+        counts = np.bincount(tet_edges.reshape(-1), minlength=len(near))
+        start = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
+        return cls(near, far, grid.tets.numpy().astype(np.int32), tet_edges, start, incident, [])
+
+
+class Kernels(NamedTuple):
+    """The compiled functions of this file."""
+
+    extract: Callable[..., Any]
+    interpolate: Callable[..., Any]
+    interpolate_backward: Callable[..., Any]
+
+    def surface(
+        self, tables: Tables, occupied: NDArray[np.uint8], triangles: NDArray[np.int8]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Cut edges (M,) ascending and triangles (F, 3) of their numbers, for `occupied` (V,) of 0 and 1."""
+        edges, tets = len(tables.near), len(tables.tets)
+        try:
+            work = tables.spare.pop()
+        except IndexError:
+            counts = np.empty(edges, np.int32), np.empty(edges, np.int32), np.empty(tets, np.int32)
+            work = *counts, np.zeros((tets + 7) // 8 * 8, np.uint8)
+        found = self.extract(occupied, *tables[:6], triangles, *work)
+        tables.spare.append(work)
+        return found
+
+
+@cache
+def kernels() -> Kernels | None:
+    """The compiled kernels, or None without a working numba.
+
+    The machine code is cached on disk where numba finds a writable place, else compiled anew in every process.
+    """
+    try:
+        import numba
+    except Exception:  # a numba that does not fit the installed numpy raises more than ImportError
+        return None
+    bits, tables = "uint8[::1], int32[::1], int32[::1], int32[:,::1], int32[:,::1]", "int32[::1], int32[::1]"
+    extract_types = f"({bits}, {tables}, int8[:,:,::1], int32[::1], int32[::1], int32[::1], uint8[::1])"
+    field, cut = "{0}[::1], {0}[:,::1]", "int32[::1], int32[::1], int64[::1]"
+    forward_types = [f"void({field}, {cut}, {{0}}[:,::1])".format(f) for f in ("float32", "float64")]
+    backward_types = [f"void({field}, {cut}, {{0}}[:,::1], {field})".format(f) for f in ("float32", "float64")]
+    for keep in (True, False):
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                jit: dict[str, Any] = {"cache": keep, "nogil": True, "error_model": "numpy"}
+                return Kernels(
+                    numba.njit(extract_types, **jit)(extract),
+                    numba.njit(forward_types, **jit)(interpolate),
+                    numba.njit(backward_types, **jit)(interpolate_backward),
+                )
+        except Exception:  # no writable cache directory, a full disk, or no working LLVM
+            continue
+    return None
+
+
+def extract(occ, near, far, tets, tet_edges, start, incident, triangles, number, cut, active, mark):
+    """Cut edges (M,) int64 in ascending order and triangles (F, 3) int64 of their numbers, for `occ` (V,) of 0 and 1.
+
+    Every edge is looked at once; tets only where a cut edge leads to them, marked in a byte map that is then read
+    eight at a time, so that they come in order. One-triangle tets come first, then two-triangle tets. Work memory:
+    `number` (E,), `cut` (E,), `active` (T,) with any content, `mark` (T rounded up to 8s), zero before and after.
+    """
+    cuts = 0
+    for e in range(far.size):
+        if occ[far[e]] != occ[near[e]]:
+            number[e] = cuts
+            cut[cuts] = e
+            cuts += 1
+    for i in range(cuts):
+        for j in range(start[cut[i]], start[cut[i] + 1]):
+            mark[incident[j]] = 1
+    words = mark.view(np.uint64)
+    count = 0
+    ones = 0
+    for w in range(words.size):
+        if words[w] == 0:
+            continue
+        for t in range(8 * w, 8 * w + 8):
+            if mark[t] != 0:
+                code = occ[tets[t, 0]] + 2 * occ[tets[t, 1]] + 4 * occ[tets[t, 2]] + 8 * occ[tets[t, 3]]
+                active[count] = 16 * t + code
+                count += 1
+                if triangles[code, 1, 0] < 0:
+                    ones += 1
+        words[w] = 0
+    faces = np.empty((2 * count - ones, 3), np.int64)
+    single = 0
+    double = ones
+    for i in range(count):
+        t = active[i] >> 4
+        code = active[i] & 15
+        if triangles[code, 1, 0] < 0:
+            for k in range(3):
+                faces[single, k] = number[tet_edges[t, triangles[code, 0, k]]]
+            single += 1
+        else:
+            for k in range(3):
+                faces[double, k] = number[tet_edges[t, triangles[code, 0, k]]]
+                faces[double + 1, k] = number[tet_edges[t, triangles[code, 1, k]]]
+            double += 2
+    return cut[:cuts].astype(np.int64), faces
+
+
+def interpolate(sdf, points, near, far, cut, mesh):
+    """Write the zero crossings of the cut edges into `mesh` (M, 3)."""
+    for i in range(cut.size):
+        a = near[cut[i]]
+        b = far[cut[i]]
+        for k in range(3):
+            mesh[i, k] = (points[b, k] * sdf[a] - points[a, k] * sdf[b]) / (sdf[a] - sdf[b])
+
+
+def interpolate_backward(sdf, points, near, far, cut, grad_mesh, grad_sdf, grad_points):
+    """Add the gradients of `interpolate` to `grad_sdf` (V,) and `grad_points` (V, 3).
+
+    With v = (p1 s0 - p0 s1) / d and d = s0 - s1: dv/dp0 = -s1/d, dv/dp1 = s0/d, dv/ds0 = -s1 (p1 - p0) / d^2 and
+    dv/ds1 = s0 (p1 - p0) / d^2.
+    """
+    for i in range(cut.size):
+        a = near[cut[i]]
+        b = far[cut[i]]
+        difference = sdf[a] - sdf[b]
+        weight_a = -sdf[b] / difference
+        weight_b = sdf[a] / difference
+        slope = (
+            grad_mesh[i, 0] * (points[b, 0] - points[a, 0])
+            + grad_mesh[i, 1] * (points[b, 1] - points[a, 1])
+            + grad_mesh[i, 2] * (points[b, 2] - points[a, 2])
+        ) / difference
+        grad_sdf[a] += weight_a * slope
+        grad_sdf[b] += weight_b * slope
+        for k in range(3):
+            grad_points[a, k] += weight_a * grad_mesh[i, k]
+            grad_points[b, k] += weight_b * grad_mesh[i, k]
