@@ -1,0 +1,67 @@
+"""The Khronos validator finds nothing wrong with a GLB that Drag3D wrote: no error, no warning, not even a hint."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import trimesh
+
+from drag3d.export import write_mesh
+
+NODE_PROJECT = Path(__file__).parents[1] / "node"
+pytestmark = pytest.mark.node
+
+
+@pytest.fixture(scope="module")
+def node() -> str:
+    """Node with the validator installed (npm ci, once), or a skip that says what is missing."""
+    node, npm = shutil.which("node"), shutil.which("npm")
+    if node is None or npm is None:
+        pytest.skip("node and npm are not installed: the Khronos validator cannot run")
+    if not (NODE_PROJECT / "node_modules" / "gltf-validator").is_dir():
+        command = [npm, "ci", "--no-audit", "--no-fund"]
+        installed = subprocess.run(command, cwd=NODE_PROJECT, capture_output=True, text=True, check=False)
+        if installed.returncode:
+            pytest.skip(f"npm could not install gltf-validator: {installed.stderr.strip()[-200:]}")
+    return node
+
+
+def validate(node: str, path: Path) -> dict[str, Any]:
+    command = [node, str(NODE_PROJECT / "validate.mjs"), str(path)]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    return json.loads(run.stdout)
+
+
+def meshes() -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    ball = trimesh.creation.icosphere(3)
+    flat = np.array([[0, 0, 0], [1, 0, 0], [2, 0, 0], [0, 1, 0], [5, 5, 5]], float)
+    return {
+        "ball": (ball.vertices, ball.faces),  # on a unit sphere positions and normals are the same bytes
+        "ellipsoid": (ball.vertices * [0.5, 0.2, 0.3], ball.faces),
+        "one triangle": (np.eye(3), np.array([[0, 1, 2]])),
+        "collinear triangle and lonely vertex": (flat, np.array([[0, 1, 2], [0, 1, 3]])),
+        "far away and tiny": (ball.vertices * 1e-3 + 1e3, ball.faces),
+    }
+
+
+@pytest.mark.parametrize("name", meshes())
+@pytest.mark.parametrize("colored", [True, False], ids=["colored", "plain"])
+def test_the_validator_has_nothing_to_say(node: str, tmp_path: Path, name: str, colored: bool) -> None:
+    vertices, faces = meshes()[name]
+    colors = np.random.default_rng(0).random((len(vertices), 3)) if colored else None
+    path = write_mesh(tmp_path / "shape.glb", vertices, faces, colors, metadata={"model": "quadruped", "seed": 3})
+    report = validate(node, path)
+    counts = {key: report["issues"][key] for key in ("numErrors", "numWarnings", "numInfos", "numHints")}
+    assert counts == dict.fromkeys(counts, 0), report["issues"]["messages"]
+    assert report["info"]["totalVertexCount"] == len(vertices)
+    assert report["info"]["totalTriangleCount"] == len(faces)
+
+
+def test_the_validator_is_really_asked(node: str, tmp_path: Path) -> None:
+    path = write_mesh(tmp_path / "shape.glb", np.eye(3), [[0, 1, 2]])
+    path.write_bytes(path.read_bytes().replace(b'"VEC3"', b'"VEC2"'))
+    assert validate(node, path)["issues"]["numErrors"] > 0
