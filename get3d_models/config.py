@@ -9,6 +9,8 @@ from typing import Any
 from get3d_models.errors import InputError
 
 GRID_KINDS = ("a15", "body-centred")
+# Entries that no tensor's shape tells.
+FREE_ENTRIES = ("conv_clamp", "grid", "grid_resolution", "scale", "deformation_multiplier", "iso_surface")
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -9,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from get3d_models.config import GeneratorConfig
+from get3d_models.config import FREE_ENTRIES, GeneratorConfig
 from get3d_models.errors import InputError
 from get3d_models.layers import Decoder, MappingNetwork, ToPlanes
 from get3d_models.shape import Shape
@@ -44,7 +46,6 @@ class Generator(nn.Module):
         super().__init__()
         self.config = config
         self.name = name
-        self.fingerprint = ""
         c = config
         self.mapping_geometry = MappingNetwork(c.z_dim, c.w_dim, c.mapping_layers)
         self.mapping_texture = MappingNetwork(c.z_dim, c.w_dim, c.mapping_layers)
@@ -84,6 +85,29 @@ class Generator(nn.Module):
             return -self.config.scale / 2, self.config.scale
         low = float(self._grid.vertices.min())
         return low, float(self._grid.vertices.max()) - low
+
+    @cached_property
+    def deforms(self) -> bool:
+        """Whether the deformation is worth accounting for: more than a hundredth of its bound for the average shape."""
+        with torch.no_grad():
+            ws = self.mapping_geometry.w_avg.expand(1, self.config.geometry_rows, -1)
+            points = self.grid.vertices[None, :: max(1, len(self.grid.vertices) // 4096)]
+            offset = self.deformation(self.features(self.triplanes(ws).geometry, points), ws)
+        return float(offset.abs().max()) * self.config.grid_resolution > 0.01
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256, in hex, of all that fixes the shape of a latent: the tensors and what they do not tell (grid, scale).
+
+        Neither the name nor the device changes it. Computed once: a generator in training has none worth the name.
+        """
+        digest = hashlib.sha256()
+        free = {key: getattr(self.config, key) for key in FREE_ENTRIES}
+        digest.update(json.dumps(free, sort_keys=True).encode())
+        for name, tensor in sorted(self.state_dict().items()):
+            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+            digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()
 
     # ---- latents ----------------------------------------------------------------------------------------------
 
@@ -169,5 +193,4 @@ class Generator(nn.Module):
         """This generator, sharing its weights, with another grid, scale or other entry that no tensor fixes."""
         copy = Generator(replace(self.config, **changes), self.name)  # type: ignore[arg-type]
         copy.load_state_dict(self.state_dict(), assign=True)
-        copy.fingerprint = self.fingerprint
         return copy.requires_grad_(False)
