@@ -22,7 +22,7 @@ from get3d_models.tetgrid import TET_EDGES, TetGrid, grid, load_grid
 
 ROOT = Path(os.environ.get("DRAG3D_GOLDEN", Path(__file__).parents[1] / "data" / "golden")) / "get3d"
 FOLDERS = sorted(p for p in ROOT.glob("*") if (p / "tet_grid.npz").is_file())
-GRIDS = {"a15": grid("a15", 16), "odd a15": grid("a15", 17, 0.8), "body_centred": grid("body_centred", 7)}
+GRIDS = {"a15": grid("a15", 16), "odd a15": grid("a15", 17, 0.8), "body-centred": grid("body-centred", 7)}
 
 
 def smooth_field(cube: TetGrid, seed: int) -> torch.Tensor:
@@ -100,7 +100,7 @@ def test_one_tet_in_each_of_its_cases_is_cut_outward(code: int) -> None:
 
 
 def test_vertices_follow_the_order_of_the_cut_edges_and_zero_is_outside() -> None:
-    cube = grid("body_centred", 4)
+    cube = grid("body-centred", 4)
     sdf = smooth_field(cube, 3)
     sdf[sdf.abs().argsort()[:20]] = 0.0
     vertices, _ = marching_tetrahedra(cube, sdf)
