@@ -12,6 +12,7 @@ import torch
 import trimesh
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
+from scipy.spatial import Delaunay
 
 from drag3d.bench.marching import bench_marching, deformed_ellipsoid
 from drag3d.bench.textbook_marching import textbook_marching_tetrahedra
@@ -242,6 +243,23 @@ def test_kernels_and_torch_agree(name: str, dtype: torch.dtype, monkeypatch: pyt
             assert ours.dtype == torchs.dtype
             assert torch.allclose(ours / scale, torchs / scale, atol=1e-6)
         assert torch.equal(results[0][1], results[1][1])
+
+
+def test_irregular_grids_with_many_tets_around_an_edge_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    points = np.random.default_rng(5).normal(size=(400, 3))
+    tets = Delaunay(points).simplices
+    a, b, c, d = points[tets.T]
+    turned = (np.cross(b - a, c - a) * (d - a)).sum(axis=1) < 0
+    tets[turned] = tets[turned][:, [0, 1, 3, 2]]
+    np.savez(tmp_path / "random.npz", vertices=points, tets=tets)
+    cube = load_grid(tmp_path / "random.npz")
+    assert cube.tet_edges.reshape(-1).bincount().max() > 8
+    sdf = 0.15 - cube.vertices.norm(dim=1)
+    vertices, faces = marching_tetrahedra(cube, sdf)
+    assert trimesh.Trimesh(vertices.numpy(), faces.numpy(), process=False).is_watertight
+    monkeypatch.setattr(marching_kernels, "kernels", lambda: None)
+    again, same = marching_tetrahedra(cube, sdf)
+    assert torch.equal(faces, same) and torch.allclose(vertices, again, atol=1e-6)
 
 
 def test_mixed_precision_works_and_strided_input_is_read_rightly() -> None:
