@@ -26,10 +26,16 @@ DAMAGED = "its zip directory makes no sense"
 
 @dataclass
 class Entry:
-    """A stored entry: its bytes in the file, and their checksum as the directory gives it."""
+    """A stored entry: its bytes in the file, and their checksum, 0 where torch.save was told not to compute it."""
 
     data: memoryview
     crc32: int
+
+    def checked(self) -> memoryview:
+        """The bytes, unless they do not add up."""
+        if self.crc32 and zlib.crc32(self.data) != self.crc32:
+            raise Damaged("its contents do not match their checksum")
+        return self.data
 
 
 def read_archive(data: memoryview, budget: Budget) -> Any:
@@ -46,10 +52,8 @@ def read_archive(data: memoryview, budget: Budget) -> Any:
         raise Unreadable("is a TorchScript program, whose code is never run; save the model's state_dict() instead")
     if f"{root}byteorder" in entries and entries[f"{root}byteorder"].data != b"little":
         raise Unreadable("holds numbers in big-endian order; save it again on an ordinary computer")
-    stream = entries[f"{root}data.pkl"]
-    if zlib.crc32(stream.data) != stream.crc32:
-        raise Damaged("its contents do not match their checksum")
-    return PickleMachine(stream.data, DATA_TYPES, budget, _ArchiveStorages(entries, root).refer).run()
+    stream = entries[f"{root}data.pkl"].checked()
+    return PickleMachine(stream, DATA_TYPES, budget, _ArchiveStorages(entries, root).refer).run()
 
 
 class _ArchiveStorages(StorageTable):
@@ -64,7 +68,7 @@ class _ArchiveStorages(StorageTable):
         entry = self.entries.get(f"{self.root}data/{key}")
         if entry is None:
             raise Damaged("the data of a tensor are missing")
-        return Storage(dtype, elements, entry.data, entry.crc32)
+        return Storage(dtype, elements, entry.data, entry.checked)
 
 
 def _entries(data: memoryview) -> Iterator[tuple[str, Entry]]:

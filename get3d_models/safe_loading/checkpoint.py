@@ -7,7 +7,8 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError
+from get3d_models.errors import InputError
+
 from . import archive
 from .inert import Finisher
 from .legacy import PICKLE_TYPES, read_streams

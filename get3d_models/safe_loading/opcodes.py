@@ -106,15 +106,14 @@ class PickleMachine:
         items, self.stack = self.stack, self.marks.pop()
         return items
 
-    def pop(self, *kinds: type) -> Any:
-        """The top of the stack, which must be of one of these types (or a subclass)."""
-        return _expect(self.stack.pop(), *kinds)
+    def pop(self, kind: type) -> Any:
+        """The top of the stack, which must be of this type or a subclass."""
+        return _expect(self.stack.pop(), kind)
 
 
-def _expect(value: Any, *kinds: type) -> Any:
-    if not isinstance(value, kinds):
-        wanted = " or ".join(kind.__name__ for kind in kinds)
-        raise Damaged(f"its pickle stream has a {type(value).__name__} where a {wanted} belongs")
+def _expect(value: Any, kind: type) -> Any:
+    if not isinstance(value, kind):
+        raise Damaged("its pickle stream has a value where another kind of value belongs")
     return value
 
 
@@ -126,9 +125,10 @@ def _key(key: Any) -> Any:
 
 
 def _text(machine: PickleMachine, length: int) -> str:
+    encoded = machine.take(length)
     machine.budget.spend("text_bytes", length)
     try:
-        return str(machine.take(length), "utf-8")
+        return str(encoded, "utf-8")
     except UnicodeDecodeError:
         raise Damaged("a text in it is not UTF-8") from None
 

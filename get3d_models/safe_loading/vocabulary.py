@@ -34,6 +34,12 @@ def _set(arguments: Arguments, budget: Budget) -> set[Any]:
     return set(arguments[0])
 
 
+def _bytes(arguments: Arguments, budget: Budget) -> memoryview:
+    """`bytes()`: how protocol 2 writes no bytes at all."""
+    _check(not arguments, "a byte string")
+    return memoryview(b"")
+
+
 def _encode(arguments: Arguments, budget: Budget) -> memoryview:
     """`_codecs.encode(text, 'latin1')`: how protocol 2 writes bytes."""
     _check(len(arguments) == 2 and isinstance(arguments[0], str) and arguments[1] == "latin1", "a byte string")
@@ -109,6 +115,8 @@ DATA_TYPES: Vocabulary = {
             "collections OrderedDict": _ordered_dict,
             "builtins set": _set,
             "__builtin__ set": _set,
+            "builtins bytes": _bytes,
+            "__builtin__ bytes": _bytes,
             "_codecs encode": _encode,
             "torch Size": _size,
             "torch._utils _rebuild_tensor_v2": _tensor,
