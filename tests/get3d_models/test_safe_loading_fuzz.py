@@ -1,0 +1,269 @@
+"""Valid files, damaged at random: out come data or one clear line, never another exception, and never much memory."""
+
+import argparse
+import io
+import pickle
+import pickletools
+import random
+import sys
+import types
+import zipfile
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from safe_loading_jail import read_in_jail
+
+from get3d_models.errors import InputError
+from get3d_models.safe_loading import PickledModule, read_checkpoint
+
+INERT = (dict, list, tuple, set, frozenset, str, bytes, int, float, bool, type(None))
+
+
+def content() -> dict[str, Any]:
+    """A little of everything that a checkpoint may hold."""
+    weight = torch.arange(12.0).reshape(3, 4)
+    state = OrderedDict(weight=weight, view=weight.T[1:], half=weight.half(), flag=torch.tensor([True, False]))
+    state._metadata = OrderedDict({"": {"version": 1}})  # type: ignore[attr-defined]
+    options = argparse.Namespace(size=64, names=["a", ("b", 2.5)])
+    return {"g_ema": state, "step": 7, "args": options, "gain": np.float64(0.5), "array": np.ones((2, 2), np.float32)}
+
+
+class Network:
+    """Pickles as NVIDIA's networks do: a call with everything as an argument, source included."""
+
+    def __init__(self, **state: Any) -> None:
+        self.meta = {
+            "type": "class",
+            "version": 6,
+            "module_src": "raise SystemExit",
+            "class_name": "Generator",
+            "state": state,
+        }
+
+    def __reduce__(self) -> Any:
+        return sys.modules["torch_utils.persistence"]._reconstruct_persistent_obj, (self.meta,)  # type: ignore[attr-defined]
+
+
+def snapshot_bytes(protocol: int) -> bytes:
+    """A pickle of networks, made with stand-ins for the modules of its authors."""
+
+    def _reconstruct_persistent_obj(meta: Any) -> None:
+        raise AssertionError("only a name in the pickle")
+
+    module = types.ModuleType("torch_utils.persistence")
+    _reconstruct_persistent_obj.__module__ = module.__name__
+    _reconstruct_persistent_obj.__qualname__ = "_reconstruct_persistent_obj"
+    module._reconstruct_persistent_obj = _reconstruct_persistent_obj  # type: ignore[attr-defined]
+    sys.modules["torch_utils"], sys.modules[module.__name__] = types.ModuleType("torch_utils"), module
+    try:
+        inner = Network(_parameters={"w": torch.nn.Parameter(torch.ones(2, 3))}, _buffers=OrderedDict(), _modules={})
+        network = Network(_parameters={}, _buffers={"b": torch.zeros(2)}, _modules={"fc": inner}, names={"a"})
+        return pickle.dumps({"G": network, "G_ema": network, "options": content()}, protocol=protocol)
+    finally:
+        del sys.modules["torch_utils"], sys.modules[module.__name__]
+
+
+def torch_bytes(**options: Any) -> bytes:
+    buffer = io.BytesIO()
+    torch.save(content(), buffer, **options)
+    return buffer.getvalue()
+
+
+ARCHIVE = torch_bytes()
+LEGACY = torch_bytes(_use_new_zipfile_serialization=False)
+SNAPSHOTS = [snapshot_bytes(protocol) for protocol in (2, 4)]
+SEEDS = [ARCHIVE, LEGACY, *SNAPSHOTS]
+
+
+def repack(stream: bytes) -> bytes:
+    """The archive with another pickle in it, all checksums right."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(ARCHIVE)) as source, zipfile.ZipFile(buffer, "w") as target:
+        for name in source.namelist():
+            target.writestr(name, stream if name.endswith("data.pkl") else source.read(name))
+    return buffer.getvalue()
+
+
+def archive_stream() -> bytes:
+    with zipfile.ZipFile(io.BytesIO(ARCHIVE)) as archive:
+        return archive.read(next(name for name in archive.namelist() if name.endswith("data.pkl")))
+
+
+def opcodes_of(stream: bytes) -> list[tuple[str, bytes]]:
+    """The stream, cut into its opcodes with their arguments, each after what it does to the stack."""
+    found = [(position, opcode) for opcode, _, position in pickletools.genops(stream)]
+    ends = [position for position, _ in found[1:]] + [len(stream)]
+    return [
+        (
+            f"{len(opcode.stack_before)} {len(opcode.stack_after)} {pickletools.markobject in opcode.stack_before}",
+            stream[start:end],
+        )
+        for (start, opcode), end in zip(found, ends, strict=True)
+    ]
+
+
+STREAMS = [opcodes_of(stream) for stream in (archive_stream(), *SNAPSHOTS)]
+
+
+def assert_inert(value: Any) -> None:
+    """Nothing but plain data and tensors, however deep."""
+    if isinstance(value, (torch.Tensor, PickledModule, types.SimpleNamespace)):
+        assert type(value) in (torch.Tensor, PickledModule, types.SimpleNamespace)
+        for part in () if isinstance(value, torch.Tensor) else vars(value).values():
+            assert_inert(part)
+        if isinstance(value, torch.Tensor):
+            value.float().sum().item()  # every element can be read
+        return
+    assert type(value) in INERT, type(value)
+    if isinstance(value, (dict, list, tuple)):
+        for part in [*value.keys(), *value.values()] if isinstance(value, dict) else value:
+            assert_inert(part)
+
+
+def read(path: Path, damaged: bytes) -> str:
+    """How reading ends: `data`, or the refusal; any exception but InputError is the test's failure."""
+    path.write_bytes(damaged)
+    try:
+        value = read_checkpoint(path)
+    except InputError as refusal:
+        assert str(refusal).startswith(str(path)) and str(refusal).isprintable()
+        return str(refusal)
+    assert_inert(value)
+    return "data"
+
+
+Edit = tuple[str, float, float, bytes]
+EDITS = st.lists(
+    st.tuples(
+        st.sampled_from(["flip", "delete", "insert", "splice", "truncate", "overwrite"]),
+        st.floats(0, 1, exclude_max=True),
+        st.floats(0, 1, exclude_max=True),
+        st.binary(min_size=1, max_size=9),
+    ),
+    min_size=1,
+    max_size=6,
+)
+
+
+def edited(original: bytes, edits: list[Edit]) -> bytes:
+    """The bytes after each edit: its place and a second one (as shares of the length), and the bytes it puts there."""
+    damaged = bytearray(original)
+    for kind, place, other, inserted in edits:
+        here, there = int(place * len(damaged)), int(other * len(damaged))
+        length = len(inserted) * 3
+        if kind == "flip" and damaged:
+            damaged[here] ^= inserted[0] or 1
+        elif kind == "delete":
+            del damaged[here : here + length]
+        elif kind == "insert":
+            damaged[here:here] = inserted
+        elif kind == "splice":
+            damaged[here:here] = damaged[there : there + 10 * length]
+        elif kind == "overwrite":
+            damaged[here : here + len(inserted)] = inserted
+        elif kind == "truncate" and place > 0.5:
+            del damaged[here:]
+    return bytes(damaged)
+
+
+Move = tuple[str, int, int, int, int]
+MOVE_KINDS = ("substitute", "substitute", "substitute", "replace", "insert", "delete")
+
+
+def rearranged(choice: int, moves: list[Move]) -> bytes:
+    """A stream of whole opcodes, some of them replaced: by one that does the same to the stack, or by any others."""
+    opcodes = list(STREAMS[choice])
+    for kind, donor, start, length, place in moves:
+        other = STREAMS[donor % len(STREAMS)]
+        where = place % len(opcodes)
+        if kind == "substitute":
+            alike = [opcode for opcode in other if opcode[0] == opcodes[where][0]]
+            opcodes[where] = alike[start % len(alike)] if alike else opcodes[where]
+        else:
+            piece = [] if kind == "delete" else other[start % len(other) :][:length]
+            opcodes[where : where + (0 if kind == "insert" else length)] = piece
+    return b"".join(argument for _, argument in opcodes)
+
+
+quick = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+MOVES = st.lists(
+    st.tuples(
+        st.sampled_from(MOVE_KINDS), st.integers(0, 2), st.integers(0, 9999), st.integers(1, 5), st.integers(0, 9999)
+    ),
+    min_size=1,
+    max_size=5,
+)
+
+
+@pytest.mark.parametrize("original", SEEDS, ids=["zip", "legacy", "pickle 2", "pickle 4"])
+def test_the_files_to_be_damaged_are_good(tmp_path: Path, original: bytes) -> None:
+    assert read(tmp_path / "good", original) == "data"
+    assert len(original) < 20_000
+
+
+@quick
+@given(original=st.sampled_from(SEEDS), edits=EDITS)
+def test_a_file_with_damaged_bytes_is_read_or_refused(tmp_path: Path, original: bytes, edits: list[Edit]) -> None:
+    read(tmp_path / "damaged", edited(original, edits))
+
+
+@quick
+@given(edits=EDITS)
+def test_an_archive_with_a_damaged_pickle_and_right_checksums_is_read_or_refused(
+    tmp_path: Path, edits: list[Edit]
+) -> None:
+    read(tmp_path / "damaged", repack(edited(archive_stream(), edits)))
+
+
+@quick
+@given(choice=st.integers(0, 2), moves=MOVES)
+def test_whole_opcodes_in_a_wrong_order_are_read_or_refused(tmp_path: Path, choice: int, moves: list[Move]) -> None:
+    stream = rearranged(choice, moves)
+    read(tmp_path / "damaged", repack(stream) if choice == 0 else stream)
+
+
+def random_damage(generator: random.Random) -> bytes:
+    """One damaged file; half of them with whole opcodes, because those get furthest."""
+    if generator.random() < 0.5:
+        moves = [
+            (generator.choice(MOVE_KINDS), *(generator.randrange(n) for n in (3, 9999, 6, 9999)))
+            for _ in range(generator.randint(1, 4))
+        ]
+        choice = generator.randrange(3)
+        stream = rearranged(choice, moves)
+        return repack(stream) if choice == 0 else stream
+    kinds = ("flip", "flip", "flip", "delete", "insert", "splice", "truncate", "overwrite")
+    edits = [
+        (generator.choice(kinds), generator.random(), generator.random(), generator.randbytes(generator.randint(1, 9)))
+        for _ in range(generator.randint(1, 3))
+    ]
+    if generator.random() < 0.4:
+        return repack(edited(archive_stream(), edits))
+    return edited(generator.choice(SEEDS), edits)
+
+
+@pytest.mark.slow
+def test_twenty_thousand_damaged_files_end_well(tmp_path: Path) -> None:
+    generator = random.Random(20)
+    ends = [read(tmp_path / "damaged", random_damage(generator)) for _ in range(20_000)]
+    loaded = ends.count("data")
+    assert loaded > 1000, "damage that is never survived explores nothing"
+    reasons = {end.split("damaged", 1)[1].split("(")[-1][:30] for end in ends if end != "data"}
+    assert len(reasons) > 25, "all over the reader"
+
+
+@pytest.mark.slow
+def test_damaged_files_take_500_mb_and_run_nothing(tmp_path: Path) -> None:
+    generator = random.Random(3)
+    paths = [tmp_path / f"{i}" for i in range(3000)]
+    for path in paths:
+        path.write_bytes(random_damage(generator))
+    jailed = read_in_jail(*paths, seconds=280)
+    assert len(jailed) == len(paths)
+    assert {tuple(events) for _, _, events in jailed.values()} == {()}
