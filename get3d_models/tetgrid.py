@@ -103,7 +103,7 @@ def body_centred_grid(resolution: int, scale: float = 1.0) -> TetGrid:
     points = np.concatenate([2 * grids[0], 2 * grids[1] + 1])
     inverted = _six_volumes(points[tets].astype(np.int32)) < 0
     tets[inverted] = tets[inverted][:, [0, 1, 3, 2]]
-    return _assemble(_to_world(points, 2 * n, scale), tets, "body_centred", resolution, scale)
+    return _assemble(_to_world(points, 2 * n, scale), tets, "body-centred", resolution, scale)
 
 
 def load_grid(path: str | Path, scale: float = 1.0) -> TetGrid:
@@ -128,8 +128,8 @@ def load_grid(path: str | Path, scale: float = 1.0) -> TetGrid:
 
 @lru_cache(maxsize=4)
 def grid(kind: str, resolution: int, scale: float = 1.0) -> TetGrid:
-    """The grid of that kind ("a15" or "body_centred") on the CPU, built once and shared; do not change its tensors."""
-    builders = {"a15": a15_grid, "body_centred": body_centred_grid}
+    """The grid of that kind ("a15" or "body-centred") on the CPU, built once and shared; do not change its tensors."""
+    builders = {"a15": a15_grid, "body-centred": body_centred_grid}
     if kind not in builders:
         raise InputError(f"unknown tetrahedral grid {kind!r}: choose one of {', '.join(builders)}")
     return builders[kind](resolution, scale)

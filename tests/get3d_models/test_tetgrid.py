@@ -114,7 +114,7 @@ def test_a_grid_goes_to_a_device_and_the_accessor_shares_it() -> None:
     assert grid("a15", 6).to("cpu") is grid("a15", 6)
     moved = grid("a15", 6).to("meta")
     assert moved.tets.device.type == moved.tet_edges.device.type == "meta"
-    with pytest.raises(InputError, match="choose one of a15, body_centred"):
+    with pytest.raises(InputError, match="choose one of a15, body-centred"):
         grid("cubic", 6)
 
 
