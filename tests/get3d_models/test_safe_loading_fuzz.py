@@ -249,11 +249,11 @@ def random_damage(generator: random.Random) -> bytes:
 
 
 @pytest.mark.slow
-def test_twenty_thousand_damaged_files_end_well(tmp_path: Path) -> None:
+def test_ten_thousand_damaged_files_end_well(tmp_path: Path) -> None:
     generator = random.Random(20)
-    ends = [read(tmp_path / "damaged", random_damage(generator)) for _ in range(20_000)]
+    ends = [read(tmp_path / "damaged", random_damage(generator)) for _ in range(10_000)]
     loaded = ends.count("data")
-    assert loaded > 1000, "damage that is never survived explores nothing"
+    assert loaded > 500, "damage that is never survived explores nothing"
     reasons = {end.split("damaged", 1)[1].split("(")[-1][:30] for end in ends if end != "data"}
     assert len(reasons) > 25, "all over the reader"
 
