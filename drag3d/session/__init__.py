@@ -1,0 +1,22 @@
+"""An edit of one generated shape: latents, points, region, history, file. Command line and viewer are its clients."""
+
+from drag3d.session.history import History
+from drag3d.session.regions import Box, Region, Sphere, Vertices
+from drag3d.session.report import report, write_report
+from drag3d.session.result import DragResult
+from drag3d.session.session import Session
+from drag3d.session.state import Point, State
+
+__all__ = [
+    "Box",
+    "DragResult",
+    "History",
+    "Point",
+    "Region",
+    "Session",
+    "Sphere",
+    "State",
+    "Vertices",
+    "report",
+    "write_report",
+]

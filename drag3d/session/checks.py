@@ -1,0 +1,113 @@
+"""What a user may give: points, targets, settings. Every refusal is one line that says what to do."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import math
+from typing import Any
+
+from drag3d.core import DragSettings
+from get3d_models.errors import InputError
+
+Position = tuple[float, float, float]
+
+MAX_POINTS = 1000
+MAX_STEPS = 1_000_000
+MAX_SEED = 2**63 - 1
+TARGET_REACH = 2.0
+"""A target's coordinates may be at most this many box edges from the centre."""
+SAME_PLACE = 1e-6
+METHODS = ("default", "draggan")
+LATENTS_MOVED = ("geometry", "texture", "both")
+
+
+def triple(what: str, values: Any) -> Position:
+    """Three finite numbers from a sequence, an array or a tensor."""
+    if hasattr(values, "tolist"):
+        values = values.tolist()
+    try:
+        x, y, z = (float(v) for v in values)
+    except (TypeError, ValueError, OverflowError):
+        raise InputError(f"{what} must be three numbers x, y, z, not {_short(values)}") from None
+    if not all(math.isfinite(v) for v in (x, y, z)):
+        raise InputError(f"{what} must be finite, not {_short((x, y, z))}")
+    return x, y, z
+
+
+def place(point: Position) -> str:
+    """A point as text, to four digits."""
+    return f"({', '.join(f'{v:.4g}' for v in point)})"
+
+
+def target_of(handle: Position, target: Any, scale: float) -> Position:
+    """A target that makes sense for a handle, both in world units; ``scale`` is the edge of the generator's cube."""
+    target = triple("a target", target)
+    reach = TARGET_REACH * scale
+    if max(abs(v) for v in target) > reach:
+        raise InputError(
+            f"the target {place(target)} is far outside the model's box of +-{scale / 2:g}; "
+            f"give coordinates within +-{reach:g}"
+        )
+    if math.dist(handle, target) < SAME_PLACE:
+        raise InputError(f"the target {place(target)} equals its handle; give a place to move to")
+    return target
+
+
+def seed_of(what: str, value: Any) -> int:
+    """A seed: a whole number from 0 on."""
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise InputError(f"{what} must be a whole number from 0 on, not {_short(value)}")
+    if not 0 <= (number := int(value)) <= MAX_SEED:
+        raise InputError(f"{what} must be a whole number from 0 to 2^63 - 1, not {_short(number)}")
+    return number
+
+
+def truncation_of(value: Any) -> float:
+    """A truncation: 1 leaves samples as they are, 0 makes all of them the average shape."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not -2 <= value <= 2:
+        raise InputError(f"the truncation must be a number from -2 to 2 (usually 0.5 to 1), not {_short(value)}")
+    return float(value)
+
+
+def latents_moved_of(value: Any) -> str:
+    """Which latents a drag moves."""
+    if value not in LATENTS_MOVED:
+        raise InputError(f"latents to move are {', '.join(LATENTS_MOVED)}, not {_short(value)}")
+    return str(value)
+
+
+def changed_settings(settings: DragSettings, changes: dict[str, Any]) -> DragSettings:
+    """``settings`` with ``changes``, all checked; unknown names and unusable values are refused."""
+    known = {f.name: f for f in dataclasses.fields(DragSettings)}
+    for name in changes:
+        if name not in known:
+            nearest = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {nearest[0]!r}?" if nearest else f"known: {', '.join(known)}."
+            raise InputError(f"a drag has no setting {name!r}: {hint}")
+    result = dataclasses.replace(settings, **changes)
+    if result.method not in METHODS:
+        raise InputError(f"unknown method {_short(result.method)}; known: {', '.join(METHODS)}")
+    for name, least, most in (("max_steps", 0, MAX_STEPS), ("patience", 1, MAX_STEPS), ("seed", 0, MAX_SEED)):
+        value = getattr(result, name)
+        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+            raise InputError(f"{name} must be a whole number from {least} to {most}, not {_short(value)}")
+    for name in ("tolerance", "learning_rate", "patch_radius", "search_radius", "step_length", "hold_weight"):
+        value = getattr(result, name)
+        _check_positive(name, value, zero_too=name == "hold_weight")
+    return result
+
+
+def _check_positive(name: str, value: Any, zero_too: bool) -> None:
+    if value is None:
+        return
+    number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if not number or value < 0 or (value == 0 and not zero_too):
+        raise InputError(
+            f"{name} must be a {'number from 0 on' if zero_too else 'positive number'}, not {_short(value)}"
+        )
+
+
+def _short(value: Any) -> str:
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,48 @@
+"""What a drag did, for reports and pictures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from drag3d.core import Drag, DragSettings, StopReason
+from drag3d.session.state import Position, State
+from drag3d.subjects.surface import SurfaceSubject
+
+
+@dataclass
+class DragResult:
+    """What the last drag did; filled in step by step. World units."""
+
+    settings: DragSettings
+    """As used: what the caller left open is filled in with what the method or the shape proposed."""
+    latents_moved: str
+    device: str
+    before: State
+    points: tuple[int, ...]
+    """Indices of the points that took part"""
+    tolerance: float
+    diagonal: float
+    """Of the shape's bounding box, before the drag"""
+    held: int
+    """Surface points the region held in place"""
+    distances: list[float]
+    """From each handle that took part to its target, at the end"""
+    ends: list[Position]
+    """Where tracking found these handles at the end"""
+    losses: list[float] = field(default_factory=list)
+    steps: int = 0
+    seconds: float = 0.0
+    reason: StopReason = StopReason.ASKED
+
+
+def settings_used(settings: DragSettings, subject: SurfaceSubject, drag: Drag) -> DragSettings:
+    """The settings with what was left open filled in, as far as the drag, its method and the subject tell it.
+
+    What stays None has no meaning for the method.
+    """
+    changes = {}
+    for name in ("tolerance", "learning_rate", "patch_radius", "search_radius", "step_length", "hold_weight"):
+        if getattr(settings, name) is None:
+            known = (getattr(source, name, None) for source in (drag, drag.method, subject))
+            changes[name] = next((float(value) for value in known if isinstance(value, int | float)), None)
+    return replace(settings, **changes)  # type: ignore[arg-type]
