@@ -4,6 +4,8 @@ One set serves both generators: equalised linear layers, filtered up-sampling, t
 modulated fully connected layer. Formulas are those of Karras et al., "Analyzing and Improving the Image Quality of
 StyleGAN" (2020), section 2.2 and appendix B; what GET3D does differently is said where it happens.
 
+The layers compute :class:`Windows` of their maps: all of the map in the ordinary case, the one window that covers it.
+
 Parameter and buffer names follow the official checkpoints, so their state loads without translation.
 """
 
@@ -14,6 +16,8 @@ import math
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from get3d_models.windows import Windows
 
 DEMODULATION_EPSILON = 1e-8
 ACTIVATION_GAIN = math.sqrt(2.0)
@@ -36,21 +40,23 @@ def resample_filter() -> Tensor:
     return torch.outer(taps, taps) / 64.0
 
 
-def filter_valid(x: Tensor, taps: Tensor, gain: float) -> Tensor:
-    """Correlate each channel of ``(N, C, H, W)`` with the ``(4, 4)`` filter: ``(N, C, H-3, W-3)``."""
+def low_pass(x: Tensor, taps: Tensor, gain: float, padding: int = 0) -> Tensor:
+    """Correlate each channel of ``(N, C, H, W)`` with the ``(4, 4)`` filter; of H rows remain H - 3 + 2 padding."""
     channels = x.shape[1]
     kernel = (taps * gain).to(x.dtype).expand(channels, 1, 4, 4)
-    return F.conv2d(x, kernel, groups=channels)
+    return F.conv2d(x, kernel, padding=padding, groups=channels)
 
 
-def upsample2(x: Tensor, taps: Tensor) -> Tensor:
-    """Double ``(N, C, H, W)`` with the filter; zeros lie outside the image, so its border rows come out darker.
+def upsample2(x: Tensor, taps: Tensor, windows: Windows, source: Windows) -> Tensor:
+    """Double a map with the filter: ``windows`` of the finer map from those of the coarser one, ``source``.
 
-    Zero insertion, padding (2 before, 1 after) and filtering with gain 4 amount to one transposed depthwise convolution.
+    Zeros lie outside the image, so its border rows come out darker. Zero insertion, padding (2 before, 1 after) and
+    filtering with gain 4 amount to one transposed depthwise convolution.
     """
     channels = x.shape[1]
     kernel = (taps * 4.0).to(x.dtype).flip(0, 1).expand(channels, 1, 4, 4)
-    return F.conv_transpose2d(x, kernel, stride=2, padding=1, groups=channels)
+    doubled = F.conv_transpose2d(x, kernel, stride=2, padding=1, groups=channels)
+    return windows.crop(doubled, [(2 * row, 2 * column) for row, column in source.corners])
 
 
 class EqualizedLinear(nn.Module):
@@ -66,7 +72,7 @@ class EqualizedLinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``(N, inputs) -> (N, outputs)``."""
-        y = F.linear(x, self.weight * self.weight_gain, self.bias * self.bias_gain)
+        y = F.linear(x * self.weight_gain, self.weight, self.bias * self.bias_gain)
         return leaky_relu(y) if self.activate else y
 
 
@@ -94,7 +100,7 @@ class ModulatedConvolution(nn.Module):
     """3x3 convolution, modulated and demodulated, with noise, bias, leaky ReLU and clamp (StyleGAN2 figure 2d).
 
     The input is scaled by the style and the output by the demodulation factor. That equals scaling the weights, and
-    the gradient to the style then needs no gradient of any weight. Weights carry no fan-in gain: demodulation removes it.
+    the gradient to the style then needs no gradient of any weight. There is no fan-in gain: demodulation removes it.
     """
 
     noise_const: Tensor
@@ -111,20 +117,54 @@ class ModulatedConvolution(nn.Module):
         self.register_buffer("noise_const", torch.randn(resolution, resolution))
         self.register_buffer("resample_filter", resample_filter())
 
-    def forward(self, x: Tensor, w: Tensor) -> Tensor:
-        """``(N, inputs, H, W), (N, w_dim) -> (N, outputs, H', W')``; H' = 2 H when the layer up-samples."""
+        self._energy: tuple[Tensor, int, int, Tensor] | None = None
+
+    def forward(self, x: Tensor, w: Tensor, windows: Windows | None = None) -> Tensor:
+        """The output's windows, by default all of it: ``(N * K, inputs, h, h), (N, w_dim) -> (N * K, outputs, s, s)``.
+
+        ``x`` are the windows that :meth:`reads` names, with zeros beyond the edge of the image; so is the result.
+        """
+        windows = windows or Windows.whole(len(self.noise_const))
+        pad = 1 if windows.is_whole else 0
         style = self.affine(w)
-        energy = self.weight.square().sum(dim=(2, 3))
-        demodulation = (style.square() @ energy.t() + DEMODULATION_EPSILON).rsqrt()
-        x = x * style[:, :, None, None]
+        demodulation = (style.square() @ self.weight_energy().t() + DEMODULATION_EPSILON).rsqrt()
+        x = x * windows.repeat(style)[:, :, None, None]
         if self.up:
-            # A true convolution (unlike the plain layers, which correlate), then the low-pass filter.
-            x = F.conv_transpose2d(x, self.weight.transpose(0, 1), stride=2)
-            x = filter_valid(F.pad(x, (1, 1, 1, 1)), self.resample_filter, 4.0)
+            # A true convolution (unlike the plain layers, which correlate), then the low-pass filter. The outermost
+            # rows of the first lack what lies beyond a window; around the whole map it is zero, and so is its padding.
+            x = F.conv_transpose2d(x, self.weight.transpose(0, 1), stride=2, padding=1 - pad)
+            x = low_pass(x, self.resample_filter, 4.0, padding=pad)
+            x = windows.crop(x, [(row // 2 * 2, column // 2 * 2) for row, column in windows.corners])
         else:
-            x = F.conv2d(x, self.weight, padding=1)
-        x = x * demodulation[:, :, None, None] + self.noise_const * self.noise_strength + self.bias[:, None, None]
-        return leaky_relu(x, clamp=self.clamp)
+            x = F.conv2d(x, self.weight, padding=pad)
+        x = x * windows.repeat(demodulation)[:, :, None, None]
+        noise = windows.constant(self.noise_const) * self.noise_strength
+        x = (x.unflatten(0, (-1, len(windows))) + (noise + self.bias[:, None, None])).flatten(0, 1)
+        return windows.zero_beyond_edge(leaky_relu(x, clamp=self.clamp))
+
+    def reads(self, windows: Windows) -> Windows:
+        """The windows of the input from which those of the output can be computed."""
+        return windows.coarser() if self.up else windows.grown(1)
+
+    def multiply_adds(self, windows: Windows) -> int:
+        """Multiplications that one latent's windows of the output cost, counted over the texels computed."""
+        outputs, inputs = self.weight.shape[:2]
+        texels = windows.coarser().texels if self.up else windows.texels
+        return texels * inputs * outputs * 9 + (windows.texels * outputs * 16 if self.up else 0)
+
+    def weight_energy(self) -> Tensor:
+        """Sum of the squares of each kernel, ``(outputs, inputs)``; kept while weights are frozen and stay as they are.
+
+        A change behind autograd's back (through ``weight.data``) goes unnoticed.
+        """
+        weight = self.weight
+        if weight.requires_grad or weight.is_inference() or torch.is_inference_mode_enabled():
+            return weight.square().sum(dim=(2, 3))
+        kept = self._energy
+        if kept is None or kept[0] is not weight or kept[1:3] != (weight._version, weight.data_ptr()):
+            kept = (weight, weight._version, weight.data_ptr(), weight.square().sum(dim=(2, 3)))
+            self._energy = kept
+        return kept[3]
 
 
 class ToPlanes(nn.Module):
@@ -138,10 +178,17 @@ class ToPlanes(nn.Module):
         self.bias = nn.Parameter(torch.zeros(outputs))
         self.style_gain = 1.0 / math.sqrt(inputs)
 
-    def forward(self, x: Tensor, w: Tensor) -> Tensor:
-        """``(N, inputs, H, W), (N, w_dim) -> (N, outputs, H, W)``."""
-        weight = self._modulated(w)
-        y = torch.baddbmm(self.bias[:, None].expand(len(weight), -1, 1), weight, x.flatten(2)).unflatten(2, x.shape[2:])
+    def forward(self, x: Tensor, w: Tensor, groups: int = 1) -> Tensor:
+        """``(N * K, inputs, H, H), (N, w_dim) -> (N * K, outputs / groups, H, H)``.
+
+        With ``groups`` the K maps of a latent are so many runs of equal length, and those of run g get only the g-th
+        part of the output channels.
+        """
+        windows = len(x) // (len(w) * groups)
+        weight = self._modulated(w).unflatten(1, (1, groups, -1)).transpose(1, 2)
+        weight = weight.expand(-1, -1, windows, -1, -1).flatten(0, 2)
+        bias = self.bias.view(1, groups, 1, -1, 1).expand(len(w), -1, windows, -1, -1).flatten(0, 2)
+        y = torch.baddbmm(bias, weight, x.flatten(2)).unflatten(2, x.shape[2:])
         return y if self.clamp is None else y.clamp(-self.clamp, self.clamp)
 
     def at_points(self, features: Tensor, w: Tensor) -> Tensor:
@@ -149,6 +196,11 @@ class ToPlanes(nn.Module):
         weight = self._modulated(w)
         y = torch.baddbmm(self.bias.expand(len(weight), 1, -1), features, weight.transpose(1, 2))
         return y if self.clamp is None else y.clamp(-self.clamp, self.clamp)
+
+    def multiply_adds(self, windows: Windows, groups: int = 1) -> int:
+        """Multiplications that one latent's windows cost."""
+        outputs, inputs = self.weight.shape[:2]
+        return windows.texels * inputs * outputs // groups
 
     def _modulated(self, w: Tensor) -> Tensor:
         style = self.affine(w) * self.style_gain

@@ -1,0 +1,169 @@
+"""Which texels of a layer's map are computed: the whole map, or windows of it that a few points need.
+
+Convolutions are local. The texels that a point reads depend, layer by layer down to the coarsest map, on windows that
+are only slightly larger than half the ones above; from some 16 texels up they are a fraction of the map. Nothing is
+approximated: beyond the edge of the image, and only there, windows hold the zeros that the whole evaluation pads with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Windows:
+    """K square windows of one size in a square map. The whole map is the one window that covers everything.
+
+    Maps ``(N * K, C, size, size)`` hold, for each of N latents in turn, the K windows in their order.
+    """
+
+    resolution: int
+    """Texels along an edge of the whole map."""
+    size: int
+    """Texels along an edge of each window."""
+    corners: tuple[tuple[int, int], ...]
+    """(row, column) of each window's first texel; a window may reach beyond the map."""
+
+    @classmethod
+    def whole(cls, resolution: int) -> Windows:
+        """All of a map."""
+        return cls(resolution, resolution, ((0, 0),))
+
+    def __len__(self) -> int:
+        return len(self.corners)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether this is exactly the map, around which the layers then pad with zeros."""
+        return self.size == self.resolution and self.corners == ((0, 0),)
+
+    @property
+    def texels(self) -> int:
+        """Texels in all windows, those beyond the map included."""
+        return len(self) * self.size**2
+
+    # ---- what a layer reads ------------------------------------------------------------------------------------
+
+    def grown(self, margin: int) -> Windows:
+        """What a convolution with a kernel of ``2 margin + 1`` reads to compute these windows."""
+        if self.is_whole:
+            return self
+        corners = tuple((row - margin, column - margin) for row, column in self.corners)
+        return Windows(self.resolution, self.size + 2 * margin, corners)
+
+    def coarser(self) -> Windows:
+        """What the up-sampling convolution reads, in the map of half the resolution, to compute these windows.
+
+        Texel o filters rows o-1 to o+2 of the transposed convolution, whose row t adds up the coarse rows
+        ceil(t/2)-1 to floor(t/2): together floor(o/2)-1 to floor(o/2)+1, or +2 where o is odd.
+        """
+        if self.is_whole:
+            return Windows.whole(self.resolution // 2)
+        # How many rows that is depends on whether a window starts at an odd texel; all get the size of the largest.
+        size = max((first + self.size + 1) // 2 - first // 2 + 2 for corner in self.corners for first in corner)
+        corners = tuple((row // 2 - 1, column // 2 - 1) for row, column in self.corners)
+        return Windows(self.resolution // 2, size, corners)
+
+    # ---- values ------------------------------------------------------------------------------------------------
+
+    def take(self, whole: Tensor, groups: int = 1) -> Tensor:
+        """These windows of the whole map ``(N, groups * C, R, R)``: ``(N * K, C, size, size)``, zero beyond its edge.
+
+        The K windows are ``groups`` runs of equal length; those of run g hold the g-th part of the channels.
+        """
+        places = torch.from_numpy(self._places).to(whole.device).chunk(groups)
+        texels = whole.flatten(2).unflatten(1, (groups, -1))
+        taken = [
+            texels[:, g].index_select(2, index.flatten()).unflatten(2, index.shape) for g, index in enumerate(places)
+        ]
+        maps = torch.cat(taken, dim=2).transpose(1, 2).flatten(0, 1)
+        return self.zero_beyond_edge(maps.unflatten(2, (self.size, self.size)))
+
+    def zero_beyond_edge(self, maps: Tensor) -> Tensor:
+        """``(N * K, C, size, size)`` with zeros in the texels that lie outside the map."""
+        if self._inside.all():
+            return maps
+        inside = torch.from_numpy(self._inside).to(maps.device, maps.dtype)
+        return (maps.unflatten(0, (-1, len(self))) * inside[:, None]).flatten(0, 1)
+
+    def crop(self, maps: Tensor, first: Sequence[tuple[int, int]]) -> Tensor:
+        """Cut these windows out of larger ones ``(N * K, C, h, h)``, whose first texels are ``first``, one for each."""
+        offsets = [(row - r, column - c) for (row, column), (r, c) in zip(self.corners, first, strict=True)]
+        size = self.size
+        if len(set(offsets)) == 1:
+            (top, left) = offsets[0]
+            return maps[:, :, top : top + size, left : left + size]
+        offsets = offsets * (len(maps) // len(self))
+        cut = [m[:, r : r + size, c : c + size] for m, (r, c) in zip(maps.unbind(0), offsets, strict=True)]
+        return torch.stack(cut)
+
+    def repeat(self, rows: Tensor) -> Tensor:
+        """What belongs to each latent ``(N, ...)`` once for each of its windows: ``(N * K, ...)``."""
+        return rows if len(self) == 1 else rows.repeat_interleave(len(self), dim=0)
+
+    def constant(self, whole: Tensor) -> Tensor:
+        """The windows of a map ``(R, R)`` that all latents share, to be added: ``(K, 1, size, size)``, or the map."""
+        return whole if self.is_whole else self.take(whole[None, None])
+
+    @cached_property
+    def _places(self) -> NDArray[np.int64]:
+        """Where each texel is in the flattened map, ``(K, size^2)``; texels beyond the edge: at the nearest one."""
+        rows, columns = self._axes.clip(0, self.resolution - 1)
+        return (rows[:, :, None] * self.resolution + columns[:, None, :]).reshape(len(self), -1)
+
+    @cached_property
+    def _inside(self) -> NDArray[np.bool_]:
+        """Which texels lie in the map, ``(K, size, size)``."""
+        rows, columns = (self._axes >= 0) & (self._axes < self.resolution)
+        return rows[:, :, None] & columns[:, None, :]
+
+    @cached_property
+    def _axes(self) -> NDArray[np.int64]:
+        """Rows and columns of the windows, ``(2, K, size)``."""
+        return np.array(self.corners, dtype=np.int64).T[:, :, None] + np.arange(self.size)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What each block of a synthesis computes so that the requested windows of its last map can be read."""
+
+    requested: Windows
+    """Windows of the map of the last block."""
+    blocks: tuple[Windows, ...]
+    """The output of each block, coarsest first: whole maps, then (or never) windows."""
+    multiply_adds: int
+    """Multiplications of the forward evaluation by this plan."""
+    whole_multiply_adds: int
+    """The same for whole maps in all blocks."""
+
+    @property
+    def worth_it(self) -> bool:
+        """Whether the windows cost clearly less than whole maps, which serve any point."""
+        return self.multiply_adds < WORTHWHILE_FRACTION * self.whole_multiply_adds
+
+
+# Small maps reach a lower share of the machine's arithmetic than large ones (bench_drag_step reports both).
+WORTHWHILE_FRACTION = 0.7
+
+
+def plan(requested: Windows, blocks: int, cost: Callable[[int, Windows], int]) -> Plan:
+    """The cheapest way to the ``requested`` windows through a chain of ``blocks`` of doubling resolution.
+
+    ``cost(i, windows)`` counts the multiplications of block i for output ``windows``. Coarse maps, of which the windows
+    would cover most (or more than all, where they overlap), are computed whole and shared by all windows.
+    """
+    needed = [requested]
+    for _ in range(blocks - 1):
+        needed.insert(0, needed[0].grown(1).coarser())
+    whole = [Windows.whole(windows.resolution) for windows in needed]
+    costs = [(cost(i, whole[i]), cost(i, needed[i])) for i in range(blocks)]
+    totals = [sum(c[i >= start] for i, c in enumerate(costs)) for start in range(1, blocks + 1)]
+    start = 1 + int(np.argmin(totals))
+    return Plan(requested, (*whole[:start], *needed[start:]), min(totals), totals[-1])
