@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 
 from drag3d.core import Drag, DragSettings, StopReason
 from drag3d.session.state import Position, State
-from drag3d.subjects.surface import SurfaceSubject
 
 
 @dataclass
@@ -35,14 +34,14 @@ class DragResult:
     reason: StopReason = StopReason.ASKED
 
 
-def settings_used(settings: DragSettings, subject: SurfaceSubject, drag: Drag) -> DragSettings:
-    """The settings with what was left open filled in, as far as the drag, its method and the subject tell it.
+def settings_used(settings: DragSettings, drag: Drag) -> DragSettings:
+    """The settings with what was left open filled in from the attributes of the same names of the drag and its method.
 
-    What stays None has no meaning for the method.
+    What they do not tell stays None: the method has no use for it, or decides anew in every step.
     """
     changes = {}
     for name in ("tolerance", "learning_rate", "patch_radius", "search_radius", "step_length", "hold_weight"):
         if getattr(settings, name) is None:
-            known = (getattr(source, name, None) for source in (drag, drag.method, subject))
+            known = (getattr(source, name, None) for source in (drag, drag.method))
             changes[name] = next((float(value) for value in known if isinstance(value, int | float)), None)
     return replace(settings, **changes)  # type: ignore[arg-type]

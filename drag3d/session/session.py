@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -67,7 +67,6 @@ class Session:
         self.autosave = None if autosave is None else Path(autosave)
         if len(self.shape.vertices) == 0:
             raise InputError(f"the shape of seed {self.seed} is empty: it has no surface to drag; try another seed")
-        self._autosave()
 
     # ---- what there is ----------------------------------------------------------------------------------------
 
@@ -187,7 +186,7 @@ class Session:
         self._require_idle()
         self._record("remove all points", points=())
 
-    def set_region(self, move: Part | tuple[Part, ...] = (), stay: Part | tuple[Part, ...] = ()) -> None:
+    def set_region(self, move: Part | Sequence[Part] = (), stay: Part | Sequence[Part] = ()) -> None:
         """Say what may move (nothing given: everything) and what must stay; without arguments the region is taken away.
 
         Each is a Box, a Sphere, a Vertices or several of them. It holds from the next drag on.
@@ -254,7 +253,7 @@ class Session:
             hold,
         )
         result = DragResult(
-            settings=settings_used(chosen, subject, drag),
+            settings=settings_used(chosen, drag),
             latents_moved=moved,
             device=str(self.generator.device),
             before=self._live,
@@ -326,6 +325,27 @@ class Session:
         """Write the shape of the seed, before any edit, in the same way."""
         return self._export(self.original_shape, path)
 
+    def draw(self, path: str | Path) -> Path:
+        """Draw the shape before and after the last drag, as PNG; raises ``drag3d.export.NoPicture`` without OpenGL."""
+        from drag3d.export import PaintedMesh, draw_comparison
+
+        result = self.last_drag
+        if result is None:
+            raise InputError("there is nothing to compare: no drag has run in this session")
+
+        def painted(shape: Shape) -> PaintedMesh:
+            return PaintedMesh(shape.vertices, shape.faces, shape.vertex_colors, shape.normals)
+
+        starts = [result.before.points[i] for i in result.points]
+        return draw_comparison(
+            path,
+            painted(self.shape_of(result.before.latents)),
+            painted(self.shape),
+            [p.handle for p in starts],
+            [p.target for p in starts],
+            ends=result.ends,
+        )
+
     def save(self, path: str | Path) -> Path:
         """Write the session to a ``.drag3d`` file, atomically: latents, points, region, settings and history."""
         record = SessionRecord(
@@ -394,21 +414,21 @@ class Session:
         return vertices, faces
 
     def _made(self, handle: Any, target: Any, name: str) -> tuple[Point, str | None]:
-        place, note = self._snapped(checks.triple("a handle", handle))
+        place, note = self._snapped(checks.triple("a handle", handle), f"the keypoint {name}" if name else "the handle")
         return Point(place, checks.target_of(place, target, self._scale), name=name), note
 
-    def _snapped(self, handle: Position) -> tuple[Position, str | None]:
+    def _snapped(self, handle: Position, what: str = "the handle") -> tuple[Position, str | None]:
         nearest, distance = nearest_on_mesh(handle, *self._mesh())
         share = distance / self.shape.diagonal
         if share > SNAP_REACH:
             raise InputError(
-                f"the handle {checks.place(handle)} is {share:.1%} of the shape's diagonal off the surface (at most "
+                f"{what} {checks.place(handle)} is {share:.1%} of the shape's diagonal off the surface (at most "
                 f"{SNAP_REACH:.0%}); the nearest surface point is {checks.place(tuple(nearest))}"
             )
         place = (float(nearest[0]), float(nearest[1]), float(nearest[2]))
         if share <= SILENT_SNAP:
             return place, None
-        moved = f"moved the handle {checks.place(handle)} onto the surface, to {checks.place(place)}"
+        moved = f"moved {what} {checks.place(handle)} onto the surface, to {checks.place(place)}"
         return place, f"{moved}: it was {share:.1%} of the diagonal off"
 
     def _point(self, index: int) -> Point:
@@ -444,7 +464,7 @@ class Session:
             raise InputError("a drag is running; stop it, or leave its loop, first")
 
 
-def _parts(given: Part | tuple[Part, ...] | list[Part]) -> tuple[Part, ...]:
+def _parts(given: Part | Sequence[Part]) -> tuple[Part, ...]:
     parts = tuple(given) if isinstance(given, tuple | list) else (given,)
     for part in parts:
         if not isinstance(part, Part):
