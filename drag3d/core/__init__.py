@@ -1,0 +1,6 @@
+"""The drag algorithm in D dimensions. Knows points, features and latents; no image, mesh, generator or window."""
+
+from drag3d.core.drag import Drag
+from drag3d.core.settings import DragSettings, DragStep, StopReason
+
+__all__ = ["Drag", "DragSettings", "DragStep", "StopReason"]

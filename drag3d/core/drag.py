@@ -1,0 +1,85 @@
+"""The drag loop: synthesis, tracking, motion supervision, step; until the handles have arrived or nothing moves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from drag3d.core.methods import Method, method_named
+from drag3d.core.settings import DragSettings, DragStep, StopReason
+from drag3d.core.subject import Subject
+
+
+class Drag:
+    """One drag of K handles, as an iterator over its steps.
+
+    The first :class:`DragStep` (index 0) is the start, every further one follows a step of the optimiser; the last
+    carries the reason why the drag ended. One synthesis is made per step: the forward pass that shows where the handles
+    went is the one that supervises next. Iterate once.
+
+    :param handles: ``(K, D)`` where the points are, in the subject's units; they must lie where a handle may be.
+    :param targets: ``(K, D)`` where they should go.
+    :param hold: ``(M, D)`` samples of what must not move, or None.
+    """
+
+    def __init__(
+        self, subject: Subject, handles: Tensor, targets: Tensor, settings: DragSettings, hold: Tensor | None = None
+    ):
+        self.subject, self.settings = subject, settings
+        device = subject.start.device
+        self.handles = handles.detach().to(device, torch.float32)
+        self.targets = targets.detach().to(device, torch.float32)
+        self.tolerance = subject.tolerance if settings.tolerance is None else settings.tolerance
+        hold = None if hold is None else hold.detach().to(device, torch.float32)
+        self.method: Method = method_named(settings.method)(subject, self.handles, self.targets, settings, hold)
+        self._asked = False
+
+    def stop(self) -> None:
+        """Ask the drag to end before its next step of the optimiser; may be called from another thread."""
+        self._asked = True
+
+    def __iter__(self) -> Iterator[DragStep]:
+        progress = _Progress(self.settings.patience, self.tolerance)
+        loss = float("nan")
+        for index in range(self.settings.max_steps + 1):
+            latents = self.method.latents()
+            field = self.subject.field(latents, self.handles, self.method.reach)
+            if index:
+                self.handles = self.method.track(field, self.handles)
+            else:
+                self.method.begin(field)
+            distances = (self.targets - self.handles).norm(dim=1)
+            reason = self._reason(index, distances, progress)
+            yield DragStep(
+                index, self.handles.cpu().clone(), self.targets.cpu().clone(), distances.cpu(), loss,
+                latents.detach().cpu().clone(), reason,
+            )  # fmt: skip
+            if reason:
+                return
+            loss = self.method.step(field, self.handles)
+
+    def _reason(self, index: int, distances: Tensor, progress: _Progress) -> StopReason | None:
+        if bool((distances <= self.tolerance).all()):
+            return StopReason.ARRIVED
+        if self._asked:
+            return StopReason.ASKED
+        if progress.has_stalled(float(distances.mean())):
+            return StopReason.STALLED
+        return StopReason.STEP_LIMIT if index == self.settings.max_steps else None
+
+
+class _Progress:
+    """Notices that the mean distance has not shrunk by a fifth of the tolerance for ``patience`` steps."""
+
+    def __init__(self, patience: int, tolerance: float):
+        self.patience, self.least = patience, 0.2 * tolerance
+        self.best, self.idle = float("inf"), 0
+
+    def has_stalled(self, distance: float) -> bool:
+        if distance < self.best - self.least:
+            self.best, self.idle = distance, 0
+        else:
+            self.idle += 1
+        return self.idle >= self.patience

@@ -1,0 +1,49 @@
+"""The ways to drag, by name: one file each."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from torch import Tensor
+
+from drag3d.core.settings import DragSettings
+from drag3d.core.subject import Field, Subject
+from get3d_models.errors import InputError
+
+
+class Method(Protocol):
+    """What differs between ways to drag: how latents are parametrised, handles tracked and a step taken."""
+
+    reach: float
+    """How far around the handles the field will be asked for."""
+
+    def __init__(
+        self, subject: Subject, handles: Tensor, targets: Tensor, settings: DragSettings, hold: Tensor | None
+    ): ...
+
+    def latents(self) -> Tensor:
+        """The latent rows ``(R, w_dim)`` as they are now, with a graph to what the method optimises."""
+        ...
+
+    def begin(self, field: Field) -> None:
+        """Take from the untouched field whatever later steps compare with."""
+        ...
+
+    def track(self, field: Field, handles: Tensor) -> Tensor:
+        """Where the handles ``(K, D)`` of the step before are now."""
+        ...
+
+    def step(self, field: Field, handles: Tensor) -> float:
+        """One step of the optimiser on a field that :meth:`latents` made; returns the loss before it."""
+        ...
+
+
+def method_named(name: str) -> type[Method]:
+    """The method of a name; InputError lists the known ones."""
+    from drag3d.core.methods.anchored import Anchored
+    from drag3d.core.methods.draggan import DragGAN
+
+    methods: dict[str, type[Method]] = {"default": Anchored, "draggan": DragGAN}
+    if name not in methods:
+        raise InputError(f"unknown method {name!r}; known: {', '.join(methods)}")
+    return methods[name]

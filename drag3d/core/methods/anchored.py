@@ -1,0 +1,122 @@
+"""``default``: every step moves the initial neighbourhoods along, by the smallest change of the latents that does it.
+
+Where DragGAN compares a patch with its own features one step ago and lets Adam find a way, this method fits the initial
+patch to the present field (:mod:`drag3d.core.registration`). The fit gives the handle's place, free of drift, and its
+derivative with respect to the latents. A step then solves the few equations "handles move by d, what is held stays" for
+the change of the latents that is least likely to leave the generator's distribution: least in standard deviations
+(Gauss-Newton with a small dense system, as in "Neural Implicit Shape Editing using Boundary Sensitivity", 2023).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from drag3d.core.registration import Neighbourhood
+from drag3d.core.settings import DragSettings
+from drag3d.core.subject import Field, Subject
+from drag3d.core.supervision import directions
+
+PATCH_SCALE = 2.0  # of the paper's r1
+PATCH_POINTS = 96
+STEP_FACTOR = 4.0  # of the paper's unit step: the linear prediction holds about that far
+INDIVIDUAL = 0.02  # how freely rows may differ from each other, against moving together
+DAMPING = 1e-2
+UNLIKELY = 1e-4  # (length per standard deviation)^2: what a change of the latents costs against moving the rest
+PULL = 0.3  # of the way back to the start, in directions that no row determines
+LARGEST_CHANGE = 0.7  # standard deviations in one step
+SKETCH_ROWS = 16
+REST_WEIGHT = 0.3
+REST_DISTANCE = 0.2  # of the box
+HOLD_WEIGHT = 3.0
+
+
+class Anchored:
+    """Gauss-Newton on the places of the initial neighbourhoods, in whitened W with a small W+ part."""
+
+    def __init__(
+        self, subject: Subject, handles: Tensor, targets: Tensor, settings: DragSettings, hold: Tensor | None
+    ):
+        self.subject, self.targets, self.hold, self.settings = subject, targets, hold, settings
+        self.start_handles = handles
+        self.longest = (settings.step_length or STEP_FACTOR * subject.step_length)
+        self.rate = 1.0 if settings.learning_rate is None else settings.learning_rate
+        self.hold_weight = HOLD_WEIGHT if settings.hold_weight is None else settings.hold_weight
+        patch = settings.patch_radius or PATCH_SCALE * subject.patch_radius
+        self.offsets = subject.offsets(patch, PATCH_POINTS, settings.seed)
+        self.reach = 2 * patch + 2 * self.longest
+        self.random = torch.Generator().manual_seed(settings.seed)
+        self.change = torch.zeros(subject.basis.shape[:2], device=subject.start.device)
+        self.rows: Tensor = subject.start
+
+    def latents(self) -> Tensor:
+        """Start plus the change in standard deviations along the principal directions of each row."""
+        self.rows = self.subject.start + torch.einsum("rk,rkw->rw", self.change, self.subject.basis)
+        return self.rows.requires_grad_(True)
+
+    def begin(self, field: Field) -> None:
+        """Keep the initial neighbourhoods and what must stay."""
+        self.neighbourhood = Neighbourhood(field, self.start_handles, self.offsets, 0.5 * self.subject.step_length)
+        self.placement = self.predicted = self.neighbourhood.unmoved()
+        near = torch.cdist(self.subject.rest, torch.cat([self.start_handles, self.targets])).amin(dim=1)
+        weights = [REST_WEIGHT * (1 - torch.exp(-(near / REST_DISTANCE).square()))]
+        points = [self.subject.rest]
+        if self.hold is not None:
+            points.append(self.hold)
+            weights.append(torch.full_like(self.hold[:, 0], self.hold_weight))
+        self.still = torch.cat(points)
+        self.stillness = torch.cat(weights)
+        with torch.no_grad():
+            self.held = self._held(field)
+
+    def track(self, field: Field, handles: Tensor) -> Tensor:
+        """Register the initial neighbourhoods from where they were and from where they should be; keep the better."""
+        here, here_error = self.neighbourhood.register(field, self.placement)
+        ahead, ahead_error = self.neighbourhood.register(field, self.predicted)
+        self.placement = torch.where((ahead_error < here_error)[:, None], ahead, here)
+        return field.snap(self.start_handles + self.placement[:, : handles.shape[1]])
+
+    def step(self, field: Field, handles: Tensor) -> float:
+        """Solve for the change that moves the handles on, and apply it within the trust region."""
+        wanted = directions(handles, self.targets, self.longest)
+        motion = self.neighbourhood.motion(field, self.placement)
+        difference = (self._held(field) - self.held)
+        signs = torch.randn(SKETCH_ROWS, len(difference), generator=self.random).to(difference)
+        sketch = signs @ difference / SKETCH_ROWS**0.5
+        jacobian = self._jacobian(torch.cat([motion.flatten(), sketch]))
+        change = self._least_change(jacobian, torch.cat([wanted.flatten(), -sketch.detach()]), wanted.numel())
+        size = float(change.square().sum(dim=1).max().sqrt())
+        change = change * min(self.rate, LARGEST_CHANGE / max(size, 1e-12))
+        self.change = self.change + change
+        moved = torch.einsum("nrk,rk->n", jacobian[: wanted.numel()], change).view_as(wanted)
+        self.predicted = torch.cat([self.placement[:, : moved.shape[1]] + moved, self.placement[:, moved.shape[1] :]], dim=1)
+        return float((handles - self.targets).norm(dim=1).mean())
+
+    def _jacobian(self, values: Tensor) -> Tensor:
+        """``(N, R, k)`` derivative of ``(N,)`` values with respect to the change."""
+        seeds = torch.eye(len(values), device=values.device)
+        (gradient,) = torch.autograd.grad(values, self.rows, seeds, is_grads_batched=True)
+        return torch.einsum("nrw,rkw->nrk", gradient, self.subject.basis)
+
+    def _least_change(self, jacobian: Tensor, residual: Tensor, exact: int) -> Tensor:
+        """argmin |J_s c - r_s|^2 + UNLIKELY |c|^2 subject to the first ``exact`` rows of J c = r, slightly damped."""
+        preferred = torch.zeros_like(jacobian)
+        for group in self.subject.groups.unique():
+            member = self.subject.groups == group
+            part = jacobian[:, member]
+            preferred[:, member] = part.sum(dim=1, keepdim=True) + INDIVIDUAL * part
+        gram = torch.einsum("nrk,mrk->nm", jacobian, preferred)
+        damping = torch.full((len(gram),), UNLIKELY, device=gram.device)
+        damping[:exact] = DAMPING * gram.diagonal()[:exact].mean().clamp_min(1e-20)
+        # The pull back to the start, where the rows leave it free, keeps detours of earlier steps from adding up.
+        pull = PULL * self.change
+        residual = residual + torch.einsum("nrk,rk->n", jacobian, pull)
+        weights = torch.linalg.solve(gram + torch.diag(damping), residual)
+        return torch.einsum("n,nrk->rk", weights, preferred) - pull
+
+    def _held(self, field: Field) -> Tensor:
+        """What should stay, as one vector: lengths weighted by how much each place should, per root of their number."""
+        level = field.level(self.still)
+        values = field.features(self.still) if level is None else level[:, None]
+        scale = self.neighbourhood.feature_scale if level is None else self.neighbourhood.level_scale
+        return (values * (self.stillness[:, None] * scale / len(self.still) ** 0.5)).flatten()

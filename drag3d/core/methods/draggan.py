@@ -1,0 +1,66 @@
+"""``draggan``: the method of "Drag Your GAN" (Pan et al. 2023), in any dimension."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from drag3d.core.settings import DragSettings
+from drag3d.core.subject import Field, Subject
+from drag3d.core.supervision import directions, hold_loss, motion_loss
+from drag3d.core.tracking import nearest_feature
+
+LEARNING_RATE = 0.02
+HOLD_WEIGHT = 20.0
+PATCH_POINTS = 128
+SEARCH_POINTS = 1024
+
+
+class DragGAN:
+    """Adam on W+, unit steps, current features as template, tracking by the initial feature of the handle.
+
+    Adam's rate is in units of the latents' standard deviation, since the scale of W differs between generators.
+    """
+
+    def __init__(
+        self, subject: Subject, handles: Tensor, targets: Tensor, settings: DragSettings, hold: Tensor | None
+    ):
+        self.subject, self.targets, self.hold = subject, targets, hold
+        self.start_handles = handles
+        self.step_length = settings.step_length or subject.step_length
+        self.hold_weight = HOLD_WEIGHT if settings.hold_weight is None else settings.hold_weight
+        patch = settings.patch_radius or subject.patch_radius
+        search = settings.search_radius or subject.search_radius
+        self.patch = subject.offsets(patch, PATCH_POINTS, settings.seed)
+        self.search = subject.offsets(search, SEARCH_POINTS, settings.seed + 1)
+        self.reach = 2 * search + patch + self.step_length
+        self.rows = subject.start.clone().requires_grad_(True)
+        deviation = subject.basis.square().sum(dim=1).mean().sqrt()
+        rate = (settings.learning_rate or LEARNING_RATE) * float(deviation)
+        self.optimizer = torch.optim.Adam([self.rows], lr=rate)
+
+    def latents(self) -> Tensor:
+        """The rows themselves: W+."""
+        return self.rows
+
+    def begin(self, field: Field) -> None:
+        """Keep the handles' initial features, and those of what must stay."""
+        with torch.no_grad():
+            self.reference = field.features(self.start_handles)
+            self.held = None if self.hold is None else field.features(self.hold)
+
+    def track(self, field: Field, handles: Tensor) -> Tensor:
+        """Equation 3."""
+        return nearest_feature(field, handles, self.reference, self.search)[0]
+
+    def step(self, field: Field, handles: Tensor) -> float:
+        """Equation 1 and a step of Adam."""
+        steps = directions(handles, self.targets, self.step_length)
+        patches = field.snap((handles[:, None] + self.patch).flatten(0, 1)).unflatten(0, (len(handles), -1))
+        loss = motion_loss(field, patches, steps)
+        if self.hold is not None and self.held is not None:
+            loss = loss + self.hold_weight * hold_loss(field, self.hold, self.held)
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+        return float(loss.detach())

@@ -1,0 +1,150 @@
+"""Registration of a handle's initial neighbourhood in a changed field: Lucas and Kanade (1981) on features.
+
+A handle's *descriptor* at a point is the feature there and, for subjects with a surface, the implicit function, each
+divided by how fast it changes in space. Descriptors so have the unit of a length, and a difference of descriptors tells
+roughly how far two places are apart.
+
+A neighbourhood moves by an affine map (Shi and Tomasi, 1994), because an ear that is dragged also turns. Its *placement*
+is a vector of D + D^2 lengths: the translation of the handle, then the strain (the linear map minus identity) times the
+neighbourhood's radius.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from drag3d.core.subject import Field
+
+LEVEL_SHARE = 0.7
+TRANSLATION_DAMPING = 0.01
+STRAIN_STIFFNESS = 0.1
+LARGEST_STRAIN = 1.2
+
+
+class Neighbourhood:
+    """The initial neighbourhoods of K handles, and where they are in other fields.
+
+    :param handles: ``(K, D)``; ``offsets (M, D)`` fill a ball around each; ``spacing`` is that of finite differences.
+    """
+
+    def __init__(self, field: Field, handles: Tensor, offsets: Tensor, spacing: float):
+        self.handles, self.offsets, self.spacing = handles, offsets, spacing
+        self.count, self.dimensions = handles.shape
+        self.radius = float(offsets.norm(dim=1).max().clamp_min(1e-12))
+        window = torch.exp(-2.0 * (offsets.norm(dim=1) / self.radius) ** 2)
+        self.window = window / window.sum()
+        self.feature_scale = self.level_scale = 1.0
+        with torch.no_grad():
+            self._measure_scales(field)
+            self.reference = self.describe(field, self.unmoved())
+
+    def unmoved(self) -> Tensor:
+        """The placement at the start: zeros ``(K, D + D^2)``."""
+        d = self.dimensions
+        return torch.zeros(self.count, d + d * d, device=self.handles.device)
+
+    def points(self, placement: Tensor) -> Tensor:
+        """The samples ``(K, M, D)`` of placed neighbourhoods."""
+        d = self.dimensions
+        strain = placement[:, d:].unflatten(1, (d, d)) / self.radius
+        return (self.handles + placement[:, :d])[:, None] + self.offsets + self.offsets @ strain.transpose(1, 2)
+
+    def describe(self, field: Field, placement: Tensor) -> Tensor:
+        """Descriptors ``(K, M, C)`` of placed samples; differentiable in the field's latents."""
+        return self._describe(field, self.points(placement))
+
+    def error(self, field: Field, placement: Tensor) -> Tensor:
+        """Root mean square difference ``(K,)`` between the initial descriptors and those found there; a length."""
+        with torch.no_grad():
+            return self._mismatch(self.describe(field, placement) - self.reference)
+
+    def register(self, field: Field, placement: Tensor, iterations: int = 6) -> tuple[Tensor, Tensor]:
+        """Placements that fit best and their errors ``(K,)``, by Gauss-Newton from a guess."""
+        d, limit = self.dimensions, 0.5 * self.radius
+        best, best_error = placement, torch.full((self.count,), torch.inf, device=placement.device)
+        for iteration in range(iterations + 1):
+            described, slope = self._with_slope(field, placement)
+            difference = described - self.reference
+            error = self._mismatch(difference)
+            better = error < best_error
+            best = torch.where(better[:, None], placement, best)
+            best_error = torch.where(better, error, best_error)
+            if iteration == iterations or not bool(better.any()):
+                break
+            weighted, matrix = self._normal_equations(slope)
+            pull = matrix.new_zeros(self.count, d + d * d)
+            pull[:, d:] = self._stiffness(slope)[:, None] * placement[:, d:]
+            right = -(weighted @ difference.flatten(1)[:, :, None])[:, :, 0] - pull
+            step = torch.linalg.solve(matrix, right)
+            placement = placement + step * (limit / step.norm(dim=1, keepdim=True).clamp_min(1e-12)).clamp_max(1.0)
+            bound = LARGEST_STRAIN * self.radius
+            placement = torch.cat([placement[:, :d], placement[:, d:].clamp(-bound, bound)], dim=1)
+        return best, best_error
+
+    def motion(self, field: Field, placement: Tensor) -> Tensor:
+        """``(K, D)`` whose derivative with respect to the latents is that of the fitted translations.
+
+        By the implicit function theorem on the fit: dP/dw = -(A^T W A)^-1 A^T W d Phi_w / dw.
+        """
+        weighted, matrix = self._normal_equations(self._with_slope(field, placement)[1])
+        inverse = torch.linalg.inv(matrix)[:, : self.dimensions]
+        return -(inverse @ weighted @ self.describe(field, placement).flatten(1)[:, :, None])[:, :, 0]
+
+    def _normal_equations(self, slope: Tensor) -> tuple[Tensor, Tensor]:
+        """From slopes ``(K, D, M, C)``: ``(K, P, M * C)`` weighted slopes A^T W and damped ``(K, P, P)`` A^T W A."""
+        along = slope[:, :, None] * (self.offsets.t() / self.radius)[None, None, :, :, None]  # (K, D, D, M, C)
+        full = torch.cat([slope, along.flatten(1, 2)], dim=1)
+        weighted = (full * self.window[:, None]).flatten(2)
+        matrix = weighted @ full.flatten(2).transpose(1, 2)
+        stiffness = self._stiffness(slope)
+        damping = torch.cat(
+            [
+                (stiffness * TRANSLATION_DAMPING / STRAIN_STIFFNESS)[:, None].expand(-1, self.dimensions),
+                stiffness[:, None].expand(-1, self.dimensions**2),
+            ],
+            dim=1,
+        )
+        return weighted, matrix + torch.diag_embed(damping)
+
+    def _stiffness(self, slope: Tensor) -> Tensor:
+        energy = (slope.square() * self.window[:, None]).sum(dim=(1, 2, 3)) / self.dimensions
+        return STRAIN_STIFFNESS * energy.clamp_min(1e-12)
+
+    def _with_slope(self, field: Field, placement: Tensor) -> tuple[Tensor, Tensor]:
+        """Descriptors ``(K, M, C)`` and their slopes ``(K, D, M, C)`` in space, from one query; no gradient."""
+        with torch.no_grad():
+            here = self.points(placement)
+            axes = torch.eye(self.dimensions, device=here.device) * self.spacing
+            shifts = torch.cat([torch.zeros_like(axes[:1]), axes, -axes])
+            described = self._describe(field, here[:, None] + shifts[None, :, None])
+            ahead, behind = described[:, 1 : 1 + self.dimensions], described[:, 1 + self.dimensions :]
+            return described[:, 0], (ahead - behind) / (2 * self.spacing)
+
+    def _mismatch(self, difference: Tensor) -> Tensor:
+        return (difference.square().sum(dim=2) * self.window).sum(dim=1).sqrt()
+
+    def _describe(self, field: Field, points: Tensor) -> Tensor:
+        """Descriptors ``(..., C)`` at points ``(..., D)``."""
+        flat = points.flatten(0, -2)
+        described = field.features(flat) * self.feature_scale
+        level = field.level(flat)
+        if level is not None:
+            share = LEVEL_SHARE
+            level = level[:, None] * (self.level_scale * share**0.5)
+            described = torch.cat([described * (1 - share) ** 0.5, level], dim=1)
+        return described.unflatten(0, points.shape[:-1])
+
+    def _measure_scales(self, field: Field) -> None:
+        """Divide features and level by the root mean square of their slopes in the neighbourhoods."""
+        points = self.points(self.unmoved()).flatten(0, 1)
+        axes = torch.eye(self.dimensions, device=points.device) * self.spacing
+        features = [field.features(points + a) - field.features(points - a) for a in axes]
+        self.feature_scale = self._inverse_slope(features)
+        if field.level(points[:1]) is not None:
+            levels = [field.level(points + a) - field.level(points - a) for a in axes]  # type: ignore[operator]
+            self.level_scale = self._inverse_slope([level[:, None] for level in levels])
+
+    def _inverse_slope(self, differences: list[Tensor]) -> float:
+        slope = torch.stack(differences).square().sum(dim=(0, 2)).mean().sqrt() / (2 * self.spacing)
+        return float(1 / slope.clamp_min(1e-12))

@@ -1,0 +1,63 @@
+"""What a drag can be told, and what it tells after each step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from torch import Tensor
+
+
+class StopReason(StrEnum):
+    """Why a drag ended."""
+
+    ARRIVED = "arrived"
+    """Every handle is within tolerance of its target."""
+    STALLED = "stalled"
+    """Nothing has come nearer for a while: the target is out of the generator's reach."""
+    STEP_LIMIT = "step limit"
+    ASKED = "asked to stop"
+
+
+@dataclass(frozen=True)
+class DragSettings:
+    """Settings of one drag. Lengths are in the subject's units; None means: as the method proposes for the subject."""
+
+    method: str = "default"
+    """"default" or "draggan" (the paper's)."""
+    max_steps: int = 100
+    tolerance: float | None = None
+    """A handle this near to its target has arrived. None: the subject's default, 1% of the shape's diagonal."""
+    learning_rate: float | None = None
+    """Step of Adam, in units of the latents' standard deviation over the generator's samples."""
+    patch_radius: float | None = None
+    """r1: radius of the neighbourhood whose features are moved."""
+    search_radius: float | None = None
+    """r2: radius in which a handle is looked for."""
+    step_length: float | None = None
+    """How far one step tries to move a handle."""
+    hold_weight: float | None = None
+    """lambda: weight of the term that holds what lies outside the region that may move."""
+    patience: int = 20
+    """Steps without progress after which a drag has stalled."""
+    seed: int = 0
+    """Fixes every random choice (points of a neighbourhood, candidates)."""
+
+
+@dataclass(frozen=True)
+class DragStep:
+    """State after one step; all tensors are detached copies on the CPU. K handles in D dimensions."""
+
+    index: int
+    """Steps of the optimiser so far; 0 is the state before the first."""
+    handles: Tensor
+    """(K, D) where tracking finds the handles now"""
+    targets: Tensor
+    """(K, D)"""
+    distances: Tensor
+    """(K,) from handle to target"""
+    loss: float
+    latents: Tensor
+    """(R, w_dim) the latent rows that belong to these handles"""
+    reason: StopReason | None = None
+    """Set in the last step only."""

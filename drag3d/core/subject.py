@@ -1,0 +1,52 @@
+"""What the core needs of a thing that can be dragged. D is the dimension of its points, C of its features."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from torch import Tensor
+
+
+class Field(Protocol):
+    """The subject at one value of its latents, after one synthesis. Differentiable in these latents."""
+
+    def features(self, points: Tensor) -> Tensor:
+        """Features ``(M, C)`` at points ``(M, D)``, bilinear between samples."""
+        ...
+
+    def level(self, points: Tensor) -> Tensor | None:
+        """The implicit function whose zero set is the subject's surface, ``(M,)``; None for subjects without one."""
+        ...
+
+    def snap(self, points: Tensor) -> Tensor:
+        """The nearest places where a handle may be ``(M, D)``: the surface, the pixels inside the image. Detached."""
+        ...
+
+
+class Subject(Protocol):
+    """A generator adapted to the core."""
+
+    start: Tensor
+    """(R, w_dim) the latent rows that a drag may change, as they are before it"""
+    basis: Tensor
+    """(R, k, w_dim) for each row the directions in which generated latents vary, one standard deviation long"""
+    groups: Tensor
+    """(R,) which rows come from the same mapping network, by number: those move together by preference"""
+    rest: Tensor
+    """(M, D) samples spread over the whole subject, of which all that lies far from the handles should rather stay"""
+    tolerance: float
+    """Distance at which a handle counts as arrived, by default"""
+    patch_radius: float
+    """r1 in the subject's units"""
+    search_radius: float
+    """r2 in the subject's units"""
+    step_length: float
+    """One unit of motion supervision: the spacing of the feature samples the paper's method steps by"""
+
+    def field(self, latents: Tensor, centers: Tensor, radius: float) -> Field:
+        """One synthesis of latent rows ``(R, w_dim)``. It will be asked mainly within ``radius`` of ``centers`` (K, D)."""
+        ...
+
+    def offsets(self, radius: float, count: int, seed: int) -> Tensor:
+        """Offsets ``(<= count, D)`` that fill the ball of ``radius``: a disc of pixels, a cube's worth of samples."""
+        ...

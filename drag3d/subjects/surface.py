@@ -1,0 +1,167 @@
+"""The surface of a generated shape as a subject: triplane features at points of the surface."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from get3d_models.errors import InputError
+from get3d_models.generator import Generator, Latents
+
+LATENTS_MOVED = ("geometry", "texture", "both")
+SPREAD_SAMPLES = 2048
+NEWTON_STEPS = 4
+REST_POINTS = 1024
+
+
+class SurfaceField:
+    """One synthesis of the shape. The implicit function is that of the *extracted* surface, deformation included.
+
+    The mesh has its vertices at v + deformation(v) where the signed field at v is zero. So the function whose zero set
+    is that surface is s(x - deformation(x)), up to the square of the (small) deformation.
+    """
+
+    def __init__(self, subject: SurfaceSubject, latents: Tensor):
+        self.subject = subject
+        generator = subject.generator
+        self.ws_geometry, self.ws_texture = subject.rows(latents)
+        needs_texture = "texture" in subject.feature_planes
+        self.planes = generator.triplanes(self.ws_geometry, self.ws_texture if needs_texture else None)
+
+    def features(self, points: Tensor) -> Tensor:
+        """Features ``(M, C)`` of world points ``(M, 3)``, from the planes that the subject was told to use."""
+        generator = self.subject.generator
+        parts = [getattr(self.planes, name) for name in self.subject.feature_planes]
+        return torch.cat([generator.features(p, points[None])[0] for p in parts], dim=1)
+
+    def level(self, points: Tensor) -> Tensor:
+        """Signed field ``(M,)`` at world points ``(M, 3)``: positive inside, zero on the extracted surface."""
+        generator = self.subject.generator
+        if self.subject.deforms:
+            with torch.no_grad():
+                features = generator.features(self.planes.geometry.detach(), points[None])
+                points = points - generator.deformation(features, self.ws_geometry.detach())[0]
+        features = generator.features(self.planes.geometry, points[None])
+        return generator.signed_distance(features, self.ws_geometry)[0]
+
+    def snap(self, points: Tensor) -> Tensor:
+        """The surface points that Newton's method finds along the field's gradient from ``(M, 3)``; detached."""
+        planes, ws = self.planes.geometry.detach(), self.ws_geometry.detach()
+        generator = self.subject.generator
+        low, length = generator.box
+        limit = length / 32
+        points = points.detach()
+        offset: Tensor | float = 0.0
+        if self.subject.deforms:
+            with torch.no_grad():
+                offset = generator.deformation(generator.features(planes, points[None]), ws)[0]
+        points = points - offset
+        for _ in range(NEWTON_STEPS):
+            with torch.enable_grad():
+                points.requires_grad_(True)
+                level = generator.signed_distance(generator.features(planes, points[None]), ws)[0]
+                (slope,) = torch.autograd.grad(level.sum(), points)
+            step = level.detach()[:, None] * slope / slope.square().sum(dim=1, keepdim=True).clamp_min(1e-6)
+            length_of_step = step.norm(dim=1, keepdim=True)
+            step = step * (limit / length_of_step.clamp_min(limit))
+            points = (points.detach() - step).clamp(low, low + length)
+        return points + offset
+
+
+@dataclass(frozen=True)
+class Spread:
+    """How generated latents vary: mean ``(w_dim,)`` and principal directions ``(k, w_dim)``, one deviation long."""
+
+    mean: Tensor
+    directions: Tensor
+
+
+def latent_spread(mapping: torch.nn.Module, z_dim: int, device: torch.device) -> Spread:
+    """Principal components of the mapped latents of a fixed set of random codes; those of no account are left out."""
+    random = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        w = mapping(torch.randn(SPREAD_SAMPLES, z_dim, generator=random).to(device))
+    mean = w.mean(dim=0)
+    _, deviations, axes = torch.linalg.svd(w - mean, full_matrices=False)
+    deviations = deviations / (len(w) - 1) ** 0.5
+    kept = deviations > 1e-3 * deviations[0]
+    return Spread(mean, axes[kept] * deviations[kept, None])
+
+
+class SurfaceSubject:
+    """A shape whose latents can be dragged by points on its surface.
+
+    ``latents_moved`` says which latents a drag may change: "geometry", "texture" or "both". Features come from the
+    planes in ``feature_planes``: by default the geometry planes, and the texture planes where texture latents move.
+    Lengths are world units.
+    """
+
+    def __init__(
+        self,
+        generator: Generator,
+        latents: Latents,
+        latents_moved: str = "geometry",
+        feature_planes: tuple[str, ...] | None = None,
+    ):
+        if latents_moved not in LATENTS_MOVED:
+            raise InputError(f"latents to move are {', '.join(LATENTS_MOVED)}, not {latents_moved!r}")
+        defaults = {"geometry": ("geometry",), "texture": ("texture",), "both": ("geometry", "texture")}
+        self.generator = generator
+        self.latents = latents.detach()
+        self.latents_moved = latents_moved
+        self.feature_planes = feature_planes or defaults[latents_moved]
+        config = generator.config
+        self.deforms = generator.deforms
+        moved = [getattr(self.latents, k) for k in ("geometry", "texture") if latents_moved in (k, "both")]
+        self.start = torch.cat(moved)
+        self.basis = self._basis()
+        self.groups = torch.cat([torch.full((len(rows),), i) for i, rows in enumerate(moved)]).to(self.start.device)
+        _, length = generator.box
+        # The paper's radii are 3 and 12 pixels of a 512 px image, its step one sample of a map of 128.
+        self.patch_radius = 3.0 * length / 128
+        self.search_radius = 12.0 * length / 128
+        self.step_length = length / min(128, config.resolution)
+        shape = generator.shape(self.latents)
+        self.tolerance = 0.01 * shape.diagonal
+        self.shape = shape
+        vertices = shape.vertices
+        self.rest = vertices[torch.linspace(0, len(vertices) - 1, min(REST_POINTS, len(vertices))).long()]
+
+    def _basis(self) -> Tensor:
+        """(R, k, w_dim), padded with zero directions where geometry and texture keep different numbers."""
+        generator, config = self.generator, self.generator.config
+        parts = []
+        for name, rows in (("geometry", config.geometry_rows), ("texture", config.texture_rows)):
+            if self.latents_moved in (name, "both"):
+                spread = latent_spread(getattr(generator, f"mapping_{name}"), config.z_dim, generator.device)
+                parts.append(spread.directions.expand(rows, -1, -1))
+        widest = max(p.shape[1] for p in parts)
+        return torch.cat([torch.nn.functional.pad(p, (0, 0, 0, widest - p.shape[1])) for p in parts])
+
+    def rows(self, moved: Tensor) -> tuple[Tensor, Tensor]:
+        """Geometry and texture rows ``(1, rows, w_dim)`` for moved rows ``(R, w_dim)``."""
+        if self.latents_moved == "geometry":
+            return moved[None], self.latents.texture[None]
+        if self.latents_moved == "texture":
+            return self.latents.geometry[None], moved[None]
+        count = self.generator.config.geometry_rows
+        return moved[None, :count], moved[None, count:]
+
+    def unpack(self, moved: Tensor) -> Latents:
+        """All latents of the shape for moved rows ``(R, w_dim)``."""
+        geometry, texture = self.rows(moved.to(self.start.device))
+        return Latents(geometry[0], texture[0]).detach()
+
+    def field(self, latents: Tensor, centers: Tensor, radius: float) -> SurfaceField:
+        """One synthesis of moved rows ``(R, w_dim)``."""
+        return SurfaceField(self, latents)
+
+    def offsets(self, radius: float, count: int, seed: int) -> Tensor:
+        """Up to ``count`` offsets spread evenly over the ball of ``radius``, the centre first ``(count, 3)``."""
+        random = torch.Generator().manual_seed(seed)
+        direction = torch.randn(count - 1, 3, generator=random)
+        length = torch.rand(count - 1, 1, generator=random) ** (1 / 3) * radius
+        ball = torch.nn.functional.normalize(direction, dim=1) * length
+        return torch.cat([torch.zeros(1, 3), ball]).to(self.start.device)
