@@ -1,0 +1,220 @@
+"""What a drag step on a GET3D generator costs: windows of the synthesis against the older editor's whole ones."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import gc
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from drag3d.bench.textbook_step import (
+    FROZEN_ROWS,
+    LATTICE_RADIUS,
+    LATTICE_SPACING,
+    LEARNING_RATE,
+    TextbookDrag,
+    TextbookResult,
+    lattice,
+)
+from get3d_models.config import GeneratorConfig
+from get3d_models.generator import Generator
+from get3d_models.marching import marching_tetrahedra
+from get3d_models.mesh import vertex_normals
+from get3d_models.triplanes import LocalPlanes
+
+OCCUPIED = 0.1
+
+
+class WindowedDrag:
+    """The textbook's drag, step by step the same numbers, with one windowed synthesis of geometry for each.
+
+    The features in which the handles are looked for after a step are those that supervise the next one, so tracking
+    waits for that synthesis: :attr:`handles` follow one call later than the textbook's.
+    """
+
+    def __init__(self, generator: Generator, ws_geometry: Tensor, handles: Tensor, targets: Tensor):
+        self.generator = generator
+        self.frozen = ws_geometry[:FROZEN_ROWS].detach().clone()
+        self.moved = ws_geometry[FROZEN_ROWS:].detach().clone().requires_grad_()
+        self.optimizer = torch.optim.Adam([self.moved], lr=LEARNING_RATE)
+        self.handles, self.targets = handles.detach().clone(), targets
+        self.lattice = lattice(generator.config.resolution).to(handles)
+        self.step_length = LATTICE_SPACING / generator.config.resolution
+        # A handle may be tracked to a corner of its lattice, and is then supervised on the lattice around that.
+        self.reach = (2 * LATTICE_RADIUS + 1) * self.step_length * 3**0.5
+        self.references: Tensor | None = None
+
+    def latents(self) -> Tensor:
+        """All geometry rows ``(rows, w_dim)``, with a graph to those that move."""
+        return torch.cat([self.frozen, self.moved])
+
+    def step(self, refresh_mesh: bool = False) -> TextbookResult:
+        """Synthesise near the handles, track, supervise and update; the mesh is that of the updated latents."""
+        planes = self.generator.local_triplanes(self.latents()[None], self.handles, self.reach).geometry
+        tracked = self._track(planes)
+        patches = self.handles[:, None] + self.lattice
+        steps = F.normalize(self.targets - self.handles, dim=1) * self.step_length
+        with torch.no_grad():
+            here = self.generator.features(planes, patches.flatten(0, 1)[None])[0].unflatten(0, patches.shape[:2])
+            self.references = here[:, [len(self.lattice) // 2]]
+        moved = self.generator.features(planes, (patches + steps[:, None]).flatten(0, 1)[None])[0]
+        loss = (moved - here.flatten(0, 1)).abs().mean()
+        self.optimizer.zero_grad()
+        loss.backward()
+        assert self.moved.grad is not None
+        gradient = self.moved.grad.clone()
+        self.optimizer.step()
+        mesh = refreshed_mesh(self.generator, self.latents().detach()) if refresh_mesh else None
+        return TextbookResult(
+            float(loss.detach()), gradient, self.latents().detach(), tracked, self.handles.clone(), mesh
+        )
+
+    def _track(self, planes: LocalPlanes) -> Tensor:
+        """Move the handles to the nearest of the features that they had one synthesis ago."""
+        if self.references is None:
+            return torch.full((len(self.handles),), len(self.lattice) // 2)
+        with torch.no_grad():
+            patches = self.handles[:, None] + self.lattice
+            found = self.generator.features(planes, patches.flatten(0, 1)[None])[0].unflatten(0, patches.shape[:2])
+            tracked = (found - self.references).square().mean(dim=2).argmin(dim=1)
+            self.handles = patches[torch.arange(len(patches)), tracked]
+        return tracked
+
+
+def refreshed_mesh(generator: Generator, ws_geometry: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Vertices, faces and normals of geometry rows ``(rows, w_dim)``: one whole synthesis of geometry, no gradient."""
+    with torch.no_grad():
+        planes = generator.triplanes(ws_geometry[None]).geometry
+        sdf, deformation = generator.grid_fields(planes, ws_geometry[None])
+        vertices, faces = marching_tetrahedra(generator.grid, sdf, generator.grid.vertices + deformation)
+        return vertices, faces, vertex_normals(vertices, faces)
+
+
+def random_generator(config: GeneratorConfig, seed: int = 0) -> tuple[Generator, Tensor, Tensor]:
+    """A generator of random weights with a smooth surface, and the latent rows ``(rows, w_dim)`` of a shape.
+
+    Random planes are noise, and their surface is everywhere; here the finer ones count little, and the field is shifted
+    so that a tenth of the grid is inside. None of this changes what a step costs, but how large the mesh is.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        generator = Generator(config).requires_grad_(False)
+    for block in generator.synthesis.blocks[3:]:
+        for layer in (block.togeo, block.totex):
+            layer.weight.mul_(0.003)
+    latents = generator.latents(seed)
+    with torch.no_grad():
+        sdf, _ = generator.grid_fields(generator.triplanes(latents.geometry[None]).geometry, latents.geometry[None])
+        generator.sdf_decoder.get_parameter(f"layers.{config.decoder_layers}.bias").sub_(sdf.quantile(1 - OCCUPIED))
+    return generator, latents.geometry, latents.texture
+
+
+def bench_drag_step(
+    repeats: int = 5, handles: int = 2, threads: int = 2, config: GeneratorConfig | None = None
+) -> dict[str, Any]:
+    """Seconds and memory of one drag step with ``handles`` points, at the released size unless told otherwise.
+
+    Three ways take turns within one run, after one warm-up each, so that other load on the machine meets all of them:
+    "textbook" (the older editor's step, mesh included), "windowed" (the same optimisation, no mesh) and
+    "windowed_mesh" (the surface extracted at every step). For each: medians of "wall" and "cpu" seconds, "peak_bytes"
+    above what was resident before the step (None where the system does not tell). "ratio" holds textbook / way,
+    "gradient_difference" the largest difference of the gradients relative to their largest entry, at equal latents.
+    """
+    config = config or GeneratorConfig()
+    generator, geometry, texture = random_generator(config)
+    random = torch.Generator().manual_seed(1)
+    low, length = generator.box
+    places = low + length * (0.2 + 0.6 * torch.rand(handles, 3, generator=random))
+    targets = places + 0.05 * length * F.normalize(torch.randn(handles, 3, generator=random), dim=1)
+    textbook = TextbookDrag(generator, geometry, texture, places, targets)
+    windowed = WindowedDrag(generator, geometry, places, targets)
+    refreshed = WindowedDrag(generator, geometry, places, targets)
+    ways: dict[str, Callable[[], TextbookResult]] = {
+        "textbook": textbook.step,
+        "windowed": windowed.step,
+        "windowed_mesh": lambda: refreshed.step(refresh_mesh=True),
+    }
+    plan = generator.local_plan(places, windowed.reach)
+    with _threads(threads):
+        first = {name: way() for name, way in ways.items()}
+        measured: dict[str, list[tuple[float, float, int | None]]] = {name: [] for name in ways}
+        for _ in range(repeats):
+            for name, way in ways.items():
+                measured[name].append(measure(way))
+    expected = first["textbook"].gradient
+    mesh = first["textbook"].mesh
+    assert mesh is not None
+    report: dict[str, Any] = {
+        "resolution": config.resolution,
+        "handles": handles,
+        "repeats": repeats,
+        "threads": threads,
+        "mesh_vertices": len(mesh[0]),
+        "mesh_faces": len(mesh[1]),
+        "multiply_adds": {"windows": plan.multiply_adds, "whole": plan.whole_multiply_adds},
+        "gradient_difference": float((first["windowed"].gradient - expected).abs().max() / expected.abs().max()),
+    }
+    for name, values in measured.items():
+        report[name] = _medians(values)
+    base = report["textbook"]
+    report["ratio"] = {
+        name: {key: base[key] / report[name][key] if report[name][key] else None for key in base}
+        for name in ("windowed", "windowed_mesh")
+    }
+    return report
+
+
+def measure(run: Callable[[], Any]) -> tuple[float, float, int | None]:
+    """Wall seconds, CPU seconds of the process, and bytes that were resident at the peak beyond those before."""
+    before = _restart_peak()
+    wall, cpu = time.perf_counter(), time.process_time()
+    run()
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    return wall, cpu, None if before is None else max(0, _status("VmHWM") - before)
+
+
+def _medians(values: list[tuple[float, float, int | None]]) -> dict[str, float | None]:
+    peaks = [peak for _, _, peak in values if peak is not None]
+    return {
+        "wall": statistics.median(v[0] for v in values),
+        "cpu": statistics.median(v[1] for v in values),
+        "peak_bytes": statistics.median(peaks) if len(peaks) == len(values) else None,
+    }
+
+
+def _restart_peak() -> int | None:
+    """Give back what is free and make Linux count the peak anew; bytes resident now, None where that cannot be had."""
+    if sys.platform != "linux":
+        return None
+    gc.collect()
+    with contextlib.suppress(OSError, AttributeError, ValueError):
+        # Memory that an earlier step freed and the allocator kept would hide what the next one takes.
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
+        Path("/proc/self/clear_refs").write_text("5")
+        return _status("VmRSS")
+    return None
+
+
+def _status(entry: str) -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    (line,) = (line for line in lines if line.startswith(entry + ":"))
+    return int(line.split()[1]) * 1024
+
+
+@contextlib.contextmanager
+def _threads(count: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
