@@ -96,7 +96,12 @@ def drag(
     for note in session.notes:
         voice.note(note)
     session.autosave = session_file  # only now: an older file is replaced once everything given has proved usable
-    run_drag(session, voice)
+    try:
+        run_drag(session, voice)
+    except KeyboardInterrupt:
+        if session_file and session_file.is_file():
+            voice.note(f"the drag so far is in {session_file}")
+        raise
     session.export(out)
     if report:
         write_report(report, session)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from tqdm import tqdm
@@ -15,9 +16,11 @@ if TYPE_CHECKING:
 
 def run_drag(session: Session, voice: Voice) -> None:
     """Drag to the end. Ctrl-C ends it too: the session then holds (and has saved, with autosave) the last step."""
-    steps = session.drag()
-    total = session.settings.max_steps
-    with tqdm(total=total, desc="dragging", unit="step", leave=False, disable=True if voice.quiet else None) as bar:
+    silent = True if voice.quiet else None  # None: only where standard error is a terminal
+    with (
+        closing(session.drag()) as steps,
+        tqdm(total=session.settings.max_steps, desc="dragging", unit="step", leave=False, disable=silent) as bar,
+    ):
         for step in steps:
             if step.index:
                 bar.update()

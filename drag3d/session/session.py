@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator as Steps
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -228,12 +229,13 @@ class Session:
 
     # ---- dragging ---------------------------------------------------------------------------------------------
 
-    def drag(self, max_steps: int | None = None, **settings: Any) -> Iterator[DragStep]:
+    def drag(self, max_steps: int | None = None, **settings: Any) -> Steps[DragStep, None, None]:
         """Drag the enabled handles towards their targets; yields a DragStep for the start and after each step.
 
-        The session follows step by step, and stays where the last step left it when the loop is left early. The whole
-        drag is one entry of the history. ``settings`` are those of :class:`drag3d.core.DragSettings`, and
-        ``latents_moved``, for this drag; they go before those of the session.
+        The session follows step by step, and stays where the last step left it when the loop is left early (whoever
+        keeps the generator in a variable calls its ``close``). The whole drag is one entry of the history.
+        ``settings`` are those of :class:`drag3d.core.DragSettings`, and ``latents_moved``, for this drag; they go
+        before those of the session.
         """
         self._require_idle()
         if max_steps is not None:
@@ -271,7 +273,7 @@ class Session:
         if self._running is not None:
             self._running.stop()
 
-    def _run(self, drag: Drag, subject: SurfaceSubject, result: DragResult) -> Iterator[DragStep]:
+    def _run(self, drag: Drag, subject: SurfaceSubject, result: DragResult) -> Steps[DragStep, None, None]:
         self._require_idle()
         if self._live is not result.before:
             raise InputError("the session was changed after this drag was prepared; call drag again")

@@ -1,9 +1,10 @@
 """The ``.drag3d`` file: one safetensors file, latents as tensors, the rest as JSON in its metadata. No code, no pickle.
 
-``format`` names the version, ``session`` holds the JSON: model (name, fingerprint, configuration), seeds, settings,
-tables of points and regions, and the history, whose entries refer to rows of these tables and to the tensors
-``latents.N.geometry`` and ``latents.N.texture``; so what many entries share is written once. Floats survive bit by
-bit: JSON writes the shortest decimal that reads back as the same double.
+The metadata have one entry, so that the same session always gives the same bytes. Its key names the version, its value
+is the JSON: model (name, fingerprint, configuration), seeds, settings, tables of points and regions, and the history,
+whose entries refer to rows of these tables and to the tensors ``latents.N.geometry`` and ``latents.N.texture``; so what
+many entries share is written once. Floats survive bit by bit: JSON writes the shortest decimal that reads back as the
+same double.
 """
 
 from __future__ import annotations
@@ -65,8 +66,8 @@ def write_session(path: str | Path, record: SessionRecord) -> Path:
     if path.suffix != SUFFIX:
         raise InputError(f"cannot write the session {path}: its name must end in {SUFFIX}")
     content, tensors = _packed(_shortened(record))
-    metadata = {"format": SESSION_FORMAT, "session": json.dumps(content, allow_nan=False, separators=(",", ":"))}
-    return write_bytes_atomically(path, save(tensors, metadata=metadata))
+    text = json.dumps(content, allow_nan=False, separators=(",", ":"))
+    return write_bytes_atomically(path, save(tensors, metadata={SESSION_FORMAT: text}))
 
 
 def read_session(path: str | Path) -> SessionRecord:
@@ -79,10 +80,10 @@ def read_session(path: str | Path) -> SessionRecord:
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            if metadata.get("format") != SESSION_FORMAT:
+            if SESSION_FORMAT not in metadata:
                 raise InputError(f"{path} is not a drag3d session ({SESSION_FORMAT}); give a file that drag3d saved")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-        return _unpacked(parse(metadata.get("session", "")), tensors)
+        return _unpacked(parse(metadata[SESSION_FORMAT]), tensors)
     except (Damaged, SafetensorError, UnicodeDecodeError) as error:
         said = " ".join(str(error).split())[:160]
         raise InputError(f"{path} is not a usable session file: {said}; use an earlier copy of it") from None
