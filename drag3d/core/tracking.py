@@ -24,10 +24,12 @@ def nearest_feature(
         flat = field.snap(candidates.flatten(0, 1))
         features = torch.cat([field.features(p) for p in flat.split(chunk)]).unflatten(0, candidates.shape[:2])
         error = (features - reference[:, None]).abs().sum(dim=2)
-        # A candidate that had to be put far away to lie on the surface is no candidate of this neighbourhood.
+        # A candidate that had to be put far away to lie on the surface is no candidate of this neighbourhood, nor is
+        # one whose features overflowed: argmin would take not-a-number for the least.
         reach = offsets.norm(dim=1).max()
         placed = flat.unflatten(0, candidates.shape[:2])
-        error = torch.where((placed - expected[:, None]).norm(dim=2) <= 1.5 * reach, error, torch.inf)
+        near = (placed - expected[:, None]).norm(dim=2) <= 1.5 * reach
+        error = torch.where(near & ~error.isnan(), error, torch.inf)
         best = error.argmin(dim=1)
         rows = torch.arange(len(expected), device=expected.device)
         return placed[rows, best], error[rows, best]
