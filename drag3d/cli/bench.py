@@ -7,39 +7,100 @@ from typing import Any
 
 import click
 
-from drag3d.cli.common import Voice
+PARTS = ("marching", "step", "arrival")
 
 
 @click.command()
-@click.option(
-    "--resolution", type=click.IntRange(8, 200), default=90, show_default=True, help="Of the tetrahedral grid."
-)
+@click.option("--only", type=click.Choice(PARTS), multiple=True, help="Measure only this. Repeatable.")
+@click.option("--resolution", type=click.IntRange(8, 200), default=90, show_default=True, help="Of the marched grid.")
 @click.option("--repeats", type=click.IntRange(1, 100), default=5, show_default=True)
+@click.option("--drags", type=click.IntRange(1, 1000), default=5, show_default=True, help="Drags until arrival.")
+@click.option("--model", default="quadruped", show_default=True, help="What is dragged until arrival.")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
-def bench(resolution: int, repeats: int, as_json: bool) -> None:
+def bench(*, only: tuple[str, ...], resolution: int, repeats: int, drags: int, model: str, as_json: bool) -> None:
     """Measure how fast the editor is here.
 
-    Marching tetrahedra is measured against the textbook way, within one run.
+    Marching tetrahedra and the drag step are measured against the textbook ways, taking turns within one run, so look
+    at the ratios. The step is that of a generator as large as the released ones. Takes some minutes.
     """
-    from drag3d.bench.marching import bench_marching
+    from get3d_models.loading import resolve
 
-    report = {"marching": bench_marching(resolution, repeats)}
+    chosen = only or PARTS
+    if "arrival" in chosen:
+        resolve(model)  # an unknown model is refused now, not after minutes
+    report: dict[str, Any] = {}
+    for part in PARTS:
+        if part not in chosen:
+            continue
+        report[part], lines = _measured(part, resolution, repeats, drags, model)
+        if not as_json:
+            click.echo("\n".join([*lines, ""]))
     if as_json:
         click.echo(json.dumps(report, indent=2))
-        return
-    Voice(quiet=False).say(marching_table(report["marching"]))
 
 
-def marching_table(report: dict[str, Any]) -> str:
-    """The measurements of marching tetrahedra as text."""
+def _measured(part: str, resolution: int, repeats: int, drags: int, model: str) -> tuple[dict[str, Any], list[str]]:
+    if part == "marching":
+        from drag3d.bench.marching import bench_marching
+
+        report = bench_marching(resolution, repeats)
+        return report, marching_lines(report)
+    if part == "step":
+        from drag3d.bench.drag_step import bench_drag_step
+
+        report = bench_drag_step(repeats)
+        return report, step_lines(report)
+    from drag3d.bench.arrival import bench_arrival
+
+    report = bench_arrival(model, drags)
+    return report, arrival_lines(report)
+
+
+def marching_lines(report: dict[str, Any]) -> list[str]:
+    """The measurements of marching tetrahedra as a table."""
     lines = [
-        f"marching tetrahedra, forward and backward, resolution {report['resolution']}: {report['tets']} tetrahedra, "
-        f"{report['faces']} faces; medians of {report['repeats']}",
-        f"{'threads':>10} {'clock':>6} {'ours':>10} {'textbook':>10} {'ratio':>8}",
+        f"marching tetrahedra, forward and backward, {report['tets']} tetrahedra, {report['faces']} faces, "
+        f"medians of {report['repeats']}",
+        f"{'threads':>14} {'clock':>6} {'ours':>12} {'textbook':>12} {'ratio':>8}",
     ]
     for kind in ("single", "default"):
         for clock in ("wall", "cpu"):
             row = report[kind][clock]
-            times = f"{1e3 * row['ours']:>7.1f} ms {1e3 * row['textbook']:>7.1f} ms"
-            lines.append(f"{report[kind]['threads']:>10} {clock:>6} {times} {row['ratio']:>7.1f}x")
-    return "\n".join(lines)
+            times = f"{_ms(row['ours'])} {_ms(row['textbook'])}"
+            lines.append(f"{report[kind]['threads']:>14} {clock:>6} {times} {row['ratio']:>7.1f}x")
+    return lines
+
+
+def step_lines(report: dict[str, Any]) -> list[str]:
+    """The measurements of a drag step as a table."""
+    lines = [
+        f"one drag step of {report['handles']} handles, triplanes of {report['resolution']}, "
+        f"{report['threads']} threads, medians of {report['repeats']}",
+        f"{'':>14} {'wall':>12} {'cpu':>12} {'peak memory':>12} {'ratio':>8}",
+    ]
+    for name in ("textbook", "windowed", "windowed_mesh"):
+        row = report[name]
+        peak = "unknown" if row["peak_bytes"] is None else f"{row['peak_bytes'] / 2**20:.0f} MB"
+        ratio = "" if name == "textbook" else f"{report['ratio'][name]['wall']:.1f}x"
+        lines.append(f"{name:>14} {_ms(row['wall'])} {_ms(row['cpu'])} {peak:>12} {ratio:>8}")
+    return lines
+
+
+def arrival_lines(report: dict[str, Any]) -> list[str]:
+    """The measurements of whole drags as a table."""
+    lines = [f"{report['drags']} keypoint drags on {report['model']}, method {report['method']}"]
+    lines.append(f"{'seed':>14} {'keypoint':>16} {'steps':>6} {'seconds':>8}  reason")
+    for row in report["each"]:
+        lines.append(
+            f"{row['seed']:>14} {row['keypoint']:>16} {row['steps']:>6} {row['seconds']:>8.2f}  {row['reason']}"
+        )
+    if report["steps"] is not None:
+        medians = (
+            f"{report['steps']:g} steps, {report['seconds']:.2f} s, {1e3 * report['seconds_per_step']:.0f} ms a step"
+        )
+        lines.append(f"arrived, as tracked: {report['arrived']:.0%}; medians: {medians}")
+    return lines
+
+
+def _ms(seconds: float) -> str:
+    return f"{1e3 * seconds:>9.1f} ms"

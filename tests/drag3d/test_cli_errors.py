@@ -165,6 +165,7 @@ def test_unknown_commands_and_missing_arguments_are_one_line_too() -> None:
     assert "No such command 'drug'" in refused("drug")
     assert "Missing argument 'MODEL'" in refused("sample")
     assert "Missing option '--out'" in refused("sample", "quadruped")
+    assert "no model 'quadrupde'" in refused("bench", "--model", "quadrupde")
 
 
 def test_ctrl_c_leaves_with_130_and_the_session_so_far(
