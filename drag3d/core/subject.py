@@ -44,7 +44,7 @@ class Subject(Protocol):
     """One unit of motion supervision: the spacing of the feature samples the paper's method steps by"""
 
     def field(self, latents: Tensor, centers: Tensor, radius: float) -> Field:
-        """One synthesis of latent rows ``(R, w_dim)``. It will be asked mainly within ``radius`` of ``centers`` (K, D)."""
+        """One synthesis of latent rows ``(R, w_dim)``, to be asked mainly within ``radius`` of ``centers`` (K, D)."""
         ...
 
     def offsets(self, radius: float, count: int, seed: int) -> Tensor:

@@ -129,9 +129,12 @@ class ToySubject:
         return torch.stack([first, second + self.coupling * first])
 
     def handle(self, blob: int, *direction: float) -> Tensor:
-        """A place ``(D,)`` for a handle: on the blob's surface in that direction, or halfway there without surface."""
+        """A place ``(D,)`` for a handle: on the blob's surface in that direction, or halfway there without surface.
+
+        Of a direction only the first D entries count; missing ones are zero.
+        """
         towards = torch.zeros(self.dimensions)
-        towards[: len(direction)] = torch.tensor(direction)
+        towards[: len(direction)] = torch.tensor(direction[: self.dimensions])
         towards = torch.nn.functional.normalize(towards, dim=0)
         return self.centers[blob] + towards * BLOB * (1.0 if self.solid else 0.5)
 
