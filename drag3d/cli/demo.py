@@ -10,8 +10,8 @@ from drag3d.cli.common import Voice, chosen_device, device_option, quiet_option
 from get3d_models.errors import InputError
 
 MODEL = "quadruped"
-SEED = 3
-DRAGS = {"left_ear": (0.02, 0.10, 0.0), "right_ear": (-0.02, 0.10, 0.0), "tail": (0.0, 0.12, -0.02)}
+SEED = 9
+DRAGS = {"left_ear": (0.0, 0.085, 0.019), "right_ear": (0.0, 0.085, 0.019), "tail": (0.0, 0.138, 0.005)}
 
 
 @click.command()

@@ -9,6 +9,7 @@ from drag3d.cli.bench import bench
 from drag3d.cli.demo import demo
 from drag3d.cli.drag import drag
 from drag3d.cli.errors import OneLineErrors
+from drag3d.cli.eval import evaluate_methods
 from drag3d.cli.models import models
 from drag3d.cli.sample import sample
 
@@ -22,5 +23,5 @@ def main() -> None:
     """
 
 
-for command in (demo, models, sample, drag, bench):
+for command in (demo, models, sample, drag, bench, evaluate_methods):
     main.add_command(command)

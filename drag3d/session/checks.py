@@ -8,6 +8,8 @@ import math
 from typing import Any
 
 from drag3d.core import DragSettings
+from drag3d.core.methods import method_named
+from drag3d.subjects.surface import LATENTS_MOVED
 from get3d_models.errors import InputError
 
 Position = tuple[float, float, float]
@@ -18,8 +20,6 @@ MAX_SEED = 2**63 - 1
 TARGET_REACH = 2.0
 """A target's coordinates may be at most this many box edges from the centre."""
 SAME_PLACE = 1e-6
-METHODS = ("default", "draggan")
-LATENTS_MOVED = ("geometry", "texture", "both")
 
 
 def triple(what: str, values: Any) -> Position:
@@ -86,8 +86,7 @@ def changed_settings(settings: DragSettings, changes: dict[str, Any]) -> DragSet
             hint = f"did you mean {nearest[0]!r}?" if nearest else f"known: {', '.join(known)}."
             raise InputError(f"a drag has no setting {name!r}: {hint}")
     result = dataclasses.replace(settings, **changes)
-    if result.method not in METHODS:
-        raise InputError(f"unknown method {_short(result.method)}; known: {', '.join(METHODS)}")
+    method_named(result.method if isinstance(result.method, str) else _short(result.method))
     for name, least, most in (("max_steps", 0, MAX_STEPS), ("patience", 1, MAX_STEPS), ("seed", 0, MAX_SEED)):
         value = getattr(result, name)
         if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:

@@ -329,7 +329,7 @@ class Session:
 
     def draw(self, path: str | Path) -> Path:
         """Draw the shape before and after the last drag, as PNG; raises ``drag3d.export.NoPicture`` without OpenGL."""
-        from drag3d.export import PaintedMesh, draw_comparison
+        from drag3d.export import Camera, PaintedMesh, draw_comparison
 
         result = self.last_drag
         if result is None:
@@ -346,6 +346,7 @@ class Session:
             [p.handle for p in starts],
             [p.target for p in starts],
             ends=result.ends,
+            camera=Camera(margin=1.3),  # the titles stay clear of targets above the shape
         )
 
     def save(self, path: str | Path) -> Path:

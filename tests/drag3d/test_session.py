@@ -246,13 +246,15 @@ def test_any_sequence_of_edits_and_undos_does_what_a_list_of_lists_does(
 # ---- dragging -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("method", ["default", "draggan"])
-def test_a_drag_brings_the_handle_nearer_and_the_session_follows_each_step(session: Session, method: str) -> None:
+@pytest.mark.parametrize(("method", "count"), [("default", 4), ("draggan", 12)])
+def test_a_drag_brings_the_handle_nearer_and_the_session_follows_each_step(
+    session: Session, method: str, count: int
+) -> None:
     on = back(session)
     session.add_point(on, on + UP)
     start = session.latents
     steps = []
-    for step in session.drag(max_steps=4, method=method, tolerance=1e-3):
+    for step in session.drag(max_steps=count, method=method, tolerance=1e-3):
         steps.append(step)
         assert np.allclose(session.points[0].handle, step.handles[0], atol=1e-6)
     assert [s.index for s in steps] == list(range(len(steps))) and steps[-1].reason is not None

@@ -222,6 +222,8 @@ DAMAGE = {
     "unknown field": setting("surprise")(1),
     "unknown setting": setting("settings", "surprise")(1),
     "negative steps": setting("settings", "max_steps")(-1),
+    "a method that is a list": setting("settings", "method")([]),
+    "an unknown method": setting("settings", "method")("magic"),
     "settings a list": setting("settings")([]),
     "unknown latents": setting("latents_moved")("all"),
     "model a text": setting("model")("quadruped"),
