@@ -128,8 +128,8 @@ def _descend(
         matrix, pull = weighted @ slopes.t(), weighted @ here
         diagonal = matrix.diagonal() + 1e-4 * matrix.diagonal().mean()
         dampings = damping * torch.tensor([0.1, 1.0, 10.0, 100.0, 1000.0])
-        trials = torch.stack([shares - _bounded_step(shares, matrix + torch.diag(d * diagonal), pull) for d in dampings])
-        trials = trials.clamp(-MARGIN, 1 + MARGIN)
+        changes = [_bounded_step(shares, matrix + torch.diag(d * diagonal), pull) for d in dampings]
+        trials = (shares - torch.stack(changes)).clamp(-MARGIN, 1 + MARGIN)
         costs = _cost(_residuals(trials, points, distance, band))
         best = int(costs.argmin())
         if float(costs[best]) >= cost * (1 - 1e-4):

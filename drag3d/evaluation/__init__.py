@@ -1,0 +1,1 @@
+"""The yardstick of edits: seeded tasks, a judge that is no tracker, and a report of how methods compare."""

@@ -1,0 +1,172 @@
+"""Running methods over tasks. Every result is written at once, so that an evaluation can be interrupted and resumed."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+import drag3d
+from drag3d.bench.drag_step import measure
+from drag3d.core import Drag, DragSettings, DragStep
+from drag3d.core.methods import method_named
+from drag3d.evaluation.judge import Baseline, judge, judge_unedited
+from drag3d.evaluation.keypoint_drags import POINTS, PROTOCOL, KeypointDrag, keypoint_drag
+from drag3d.subjects.surface import SurfaceSubject
+from get3d_models.errors import InputError
+from get3d_models.generator import Generator
+
+RESULTS = "results.jsonl"
+MISJUDGED = "tracker deceived"
+"""The failure of a drag whose tracker says arrived, while the judge finds the keypoint elsewhere."""
+
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What is evaluated: the methods differ between records of one folder, all else must be the same."""
+
+    methods: tuple[str, ...] = ("default", "draggan")
+    drags: int = 50
+    seed: int = 0
+    max_steps: int = 100
+
+    def drag_settings(self, method: str) -> DragSettings:
+        """Each method runs with its own proposals; only the number of steps is prescribed."""
+        return DragSettings(method=method, max_steps=self.max_steps)
+
+    def check(self) -> None:
+        """Raise InputError for what cannot be run."""
+        for name in self.methods:
+            method_named(name)
+        if not self.methods or len(set(self.methods)) != len(self.methods):
+            raise InputError("name at least one method, and each only once")
+        if self.drags < 1 or self.max_steps < 1 or self.seed < 0:
+            raise InputError("drags and steps must be at least 1, and the seed at least 0")
+
+
+def evaluate(generator: Generator, evaluation: Evaluation, folder: Path, quiet: bool = False) -> list[Record]:
+    """Run what is not yet in ``folder``; returns the records of this evaluation, by task and then by method.
+
+    Drags run on one thread, which is faster for tensors this small; the number of threads is restored. A drag that
+    fails with an error is a result too. Raises InputError for a folder that holds results of another series or model.
+    """
+    evaluation.check()
+    conditions = {
+        "protocol": PROTOCOL, "points": POINTS, "model": generator.fingerprint, "seed": evaluation.seed,
+        "max_steps": evaluation.max_steps, "device": generator.device.type, "drag3d": drag3d.__version__,
+    }  # fmt: skip
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot make the directory {folder}: {error.strerror}; choose another --out") from error
+    path = folder / RESULTS
+    found = {(r["task"]["number"], r["method"]): r for r in _read(path, conditions)}
+    wanted = [(number, method) for number in range(evaluation.drags) for method in evaluation.methods]
+    done = sum(key in found for key in wanted)
+    with _one_thread(), tqdm(total=len(wanted), initial=done, disable=quiet, desc="evaluating", unit="drag") as bar:
+        for number in range(evaluation.drags):
+            missing = [m for m in evaluation.methods if (number, m) not in found]
+            if not missing:
+                continue
+            task = keypoint_drag(generator, evaluation.seed, number)
+            baseline = judge_unedited(generator.sample(task.sample), task.sample, task.keypoint)
+            for method in missing:
+                result = run_task(generator, task, baseline, evaluation.drag_settings(method))
+                record = {**conditions, "method": method, "task": asdict(task), **result}
+                found[number, method] = record
+                _append(path, record)
+                bar.update()
+                bar.set_postfix_str(f"{method}: {record['failure'] or 'success'}", refresh=False)
+    return [found[key] for key in wanted]
+
+
+def run_task(generator: Generator, task: KeypointDrag, baseline: Baseline, settings: DragSettings) -> Record:
+    """One drag and its verdict. ``failure`` is None for a success, otherwise why: the reason of the stop, or an error.
+
+    A success has arrived by its tracker *and* by the judge.
+    """
+    steps: list[DragStep] = []
+    try:
+        subject = SurfaceSubject(generator, generator.latents(task.sample))
+        handle, target = task.placed(subject)
+        seconds, _, memory = measure(lambda: steps.extend(_dragged(Drag(subject, handle, target, settings))))
+        last = steps[-1]
+        assert last.reason is not None
+        verdict = judge(baseline, generator.shape(subject.unpack(last.latents)), task.keypoint, handle[0], target[0])
+        if not all(math.isfinite(value) for value in asdict(verdict).values()):
+            raise ArithmeticError("the edited shape is not finite")
+    except (InputError, RuntimeError, ArithmeticError, ValueError) as error:  # a diverged drag must not end all
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        return {"failure": "error", "error": reason}
+    diagonal = baseline.shape.diagonal
+    arrived = last.reason.value == "arrived"
+    failure = None if arrived and verdict.reached else MISJUDGED if arrived else last.reason.value
+    return {
+        "failure": failure,
+        "reason": last.reason.value,
+        "steps": last.index,
+        "seconds": round(seconds, 3),
+        "peak_bytes": memory,
+        "tracked_distance": float(last.distances[0]) / diagonal,
+        "judge_error_unedited": baseline.error,
+        **asdict(verdict),
+    }
+
+
+def _dragged(drag: Drag) -> Iterator[DragStep]:
+    """The last step only: a hundred copies of the latents would count as the drag's memory."""
+    last = None
+    for step in drag:
+        last = step
+    if last is not None:
+        yield last
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _read(path: Path, conditions: Record) -> list[Record]:
+    """The records so far. A last line that an interruption cut is removed; other damage is refused."""
+    try:
+        content = path.read_bytes() if path.exists() else b""
+        whole = content[: content.rfind(b"\n") + 1]
+        if len(whole) != len(content):
+            with path.open("r+b") as file:
+                file.truncate(len(whole))
+        records = [json.loads(line) for line in whole.splitlines()]
+        for record in records:
+            different = [k for k, v in conditions.items() if record[k] != v]
+            if different:
+                raise InputError(
+                    f"{path} holds results of another evaluation ({different[0]} differs); choose another --out"
+                )
+            _ = record["task"]["number"], record["method"], record["failure"]
+    except OSError as error:
+        raise InputError(f"cannot use {path}: {error.strerror}; choose another --out") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path} is not a file of results; choose another --out, or remove it") from error
+    return records
+
+
+def _append(path: Path, record: Record) -> None:
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(record) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
