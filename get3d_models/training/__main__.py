@@ -6,6 +6,7 @@ import json
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import click
 import torch
@@ -20,13 +21,13 @@ def main() -> None:
 
 @main.command()
 @click.option("--out", type=click.Path(path_type=Path), default=Path("runs/quadruped"), help="Folder of the run.")
-@click.option("--steps", type=int, default=20_000, help="Steps of the whole run; may differ when it is resumed.")
-@click.option("--seed", type=int, default=0)
-@click.option("--device", default="auto", help="auto, cpu, cuda or mps.")
-@click.option("--threads", type=int, default=1, help="Threads of the network; the teacher has a process of its own.")
-@click.option("--workers", type=int, default=1, help="Processes that prepare batches (CPU only).")
+@click.option("--steps", type=click.IntRange(1), default=20_000, help="Steps of the whole run; may change on resuming.")
+@click.option("--seed", type=click.IntRange(0), default=0)
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto")
+@click.option("--threads", type=click.IntRange(1), default=1, help="Of the network; the teacher has its own process.")
+@click.option("--workers", type=click.IntRange(0), default=1, help="Processes that prepare batches (CPU only).")
 @click.option("--quiet", is_flag=True)
-def train(out: Path, steps: int, seed: int, device: str, threads: int, workers: int, quiet: bool) -> None:
+def train(*, out: Path, steps: int, seed: int, device: str, threads: int, workers: int, quiet: bool) -> None:
     """Train, or resume what lies in the folder, and write OUT/quadruped.safetensors."""
     from get3d_models.checkpoint import write_generator
     from get3d_models.training.fit import FitSettings, embedded_config, fit
@@ -42,7 +43,7 @@ def train(out: Path, steps: int, seed: int, device: str, threads: int, workers: 
 
 @main.command()
 @click.argument("model")
-@click.option("--shapes", type=int, default=64, help="Held-out latents.")
+@click.option("--shapes", type=click.IntRange(1), default=64, help="Held-out latents.")
 @click.option("--out", type=click.Path(path_type=Path), help="Also write the figures there, as JSON.")
 def measure(model: str, shapes: int, out: Path | None) -> None:
     """Measure MODEL against its teacher on held-out latents."""
@@ -54,6 +55,39 @@ def measure(model: str, shapes: int, out: Path | None) -> None:
     if out:
         out.write_text(text + "\n")
     click.echo(text)
+
+
+@main.command()
+@click.argument("model", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--log", type=click.Path(path_type=Path), required=True, help="log.jsonl of the run that made MODEL.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="The card, beside the embedded model.")
+@click.option("--figures", type=click.Path(path_type=Path), help="What `measure --out` wrote, to not measure again.")
+@click.option("--shapes", type=click.IntRange(1), default=64, show_default=True, help="Held-out latents.")
+@click.option("--hardware", default="", help='What it was trained on, such as "2 CPU cores".')
+@click.option("--time", "duration", default="", help='How long that took, such as "80 minutes".')
+@click.option("--quiet", is_flag=True)
+def card(
+    *, model: Path, log: Path, out: Path, figures: Path | None, shapes: int, hardware: str, duration: str, quiet: bool
+) -> None:
+    """Measure MODEL and write its card in markdown."""
+    from get3d_models import load
+    from get3d_models.training.card import card as written
+    from get3d_models.training.card import read_run
+    from get3d_models.training.measure import measure_generator
+
+    run = read_run(model, log, hardware, duration)
+    generator = load(model)
+    generator.name = "quadruped"
+    found = _figures(figures) if figures else measure_generator(generator, shapes, quiet)
+    out.write_text(written(generator, found, run, model.stat().st_size), encoding="utf-8")
+    click.echo(f"wrote {out}")
+
+
+def _figures(path: Path) -> dict[str, Any]:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} does not hold figures; write them with measure --out") from error
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import os
+import pickle
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from get3d_models.config import GeneratorConfig
+from get3d_models.errors import InputError
 from get3d_models.generator import Generator
 from get3d_models.training.samples import Batch, Batches, make_batch, prepared_ahead
 
@@ -107,7 +109,8 @@ class Fit:
     def advance(self, batch: Batch) -> dict[str, float]:
         """One step on a batch; returns the loss terms."""
         terms = losses(self.generator, batch)
-        weights = {"distance": 1.0, "color": self.settings.color_weight, "deformation": self.settings.deformation_weight}
+        settings = self.settings
+        weights = {"distance": 1.0, "color": settings.color_weight, "deformation": settings.deformation_weight}
         self.optimizer.zero_grad(set_to_none=True)
         sum(weights[k] * v for k, v in terms.items()).backward()  # type: ignore[union-attr]
         rate = learning_rate(self.settings, self.step)
@@ -137,8 +140,21 @@ class Fit:
         os.replace(temporary, path)
 
     def restore(self, path: Path) -> None:
-        """Continue from a file of :meth:`save`."""
-        state = torch.load(path, map_location=self.device, weights_only=True)
+        """Continue from a file of :meth:`save`; InputError for a damaged one, or one of another run.
+
+        The number of steps may differ: a run can be shortened or prolonged.
+        """
+        try:
+            state = torch.load(path, map_location=self.device, weights_only=True)
+            config, settings = json.loads(state["config"]), json.loads(state["settings"])
+        except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, KeyError, TypeError, ValueError) as error:
+            raise InputError(f"{path} is not a checkpoint of training; remove it or choose another --out") from error
+        ours = json.loads(json.dumps(self.generator.config.to_dict()))
+        if any(ours.get(key) != value for key, value in config.items()):
+            raise InputError(f"{path} belongs to a generator of another architecture; choose another --out")
+        for key, value in asdict(self.settings).items():
+            if key != "steps" and settings.get(key, value) != value:
+                raise InputError(f"{path} was trained with {key} {settings[key]}, not {value}; choose another --out")
         self.generator.load_state_dict(state["generator"])
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
@@ -160,6 +176,7 @@ def fit(
     settings: FitSettings,
     folder: Path,
     device: torch.device,
+    *,
     workers: int = 1,
     save_every: int = 250,
     stop_at: int | None = None,

@@ -78,6 +78,10 @@ def prepared_ahead(batches: Batches, workers: int) -> Iterator[Batch]:
         batch_size=None,
         num_workers=workers,
         prefetch_factor=4 if workers else None,
-        worker_init_fn=lambda _: torch.set_num_threads(1),
+        worker_init_fn=_use_one_thread,
     )
     return iter(loader)
+
+
+def _use_one_thread(_: int) -> None:
+    torch.set_num_threads(1)
