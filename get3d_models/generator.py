@@ -23,6 +23,7 @@ from get3d_models.triplanes import (
     TriplaneSynthesis,
     lookup,
     lookup_local,
+    window_of_box,
     windows_around,
 )
 from get3d_models.windows import Plan
@@ -168,6 +169,20 @@ class Generator(nn.Module):
         :meth:`triplanes`, at a fraction of the cost if the points fill a small part of the box.
         """
         plan = self.local_plan(centers, radius, ws_texture is not None)
+        return self._planned_triplanes(ws_geometry, ws_texture, plan)
+
+    def box_plan(self, lowest: Tensor, highest: Tensor, texture: bool = False) -> Plan:
+        """What :meth:`box_triplanes` would compute. Raises InputError for an unusable box."""
+        return self.synthesis.plan(window_of_box(lowest, highest, *self.box, self.config.resolution), texture)
+
+    def box_triplanes(
+        self, ws_geometry: Tensor, lowest: Tensor, highest: Tensor, ws_texture: Tensor | None = None
+    ) -> LocalTriplanes:
+        """The parts of the planes that points of an axis-aligned box (corners ``(3,)``, world units) read; exact."""
+        plan = self.box_plan(lowest, highest, ws_texture is not None)
+        return self._planned_triplanes(ws_geometry, ws_texture, plan)
+
+    def _planned_triplanes(self, ws_geometry: Tensor, ws_texture: Tensor | None, plan: Plan) -> LocalTriplanes:
         used = ws_geometry[:, : self.config.plane_geometry_rows]
         used_texture = None if ws_texture is None else ws_texture[:, : len(self.config.channels)]
         return self.synthesis.local(used, used_texture, plan)

@@ -23,10 +23,16 @@ DEMODULATION_EPSILON = 1e-8
 ACTIVATION_GAIN = math.sqrt(2.0)
 
 
-def leaky_relu(x: Tensor, gain: float = ACTIVATION_GAIN, clamp: float | None = None) -> Tensor:
-    """Leaky ReLU of slope 0.2 times ``gain``, then clamped to ``+-clamp`` (any shape)."""
-    x = F.leaky_relu(x, 0.2) * gain
-    return x if clamp is None else x.clamp(-clamp, clamp)
+def leaky_relu(x: Tensor) -> Tensor:
+    """Leaky ReLU of slope 0.2 and gain sqrt(2) (any shape)."""
+    return F.leaky_relu(x, 0.2) * ACTIVATION_GAIN
+
+
+def clamped(x: Tensor, bound: float | None) -> Tensor:
+    """``x`` (any shape; not to be used afterwards) clamped to ``+-bound``; None for no bound."""
+    if bound is None:
+        return x
+    return x.clamp(-bound, bound) if x.requires_grad else x.clamp_(-bound, bound)
 
 
 def normalize_second_moment(x: Tensor) -> Tensor:
@@ -137,10 +143,11 @@ class ModulatedConvolution(nn.Module):
             x = windows.crop(x, [(row // 2 * 2, column // 2 * 2) for row, column in windows.corners])
         else:
             x = F.conv2d(x, self.weight, padding=pad)
-        x = x * windows.repeat(demodulation)[:, :, None, None]
-        noise = windows.constant(self.noise_const) * self.noise_strength
-        x = (x.unflatten(0, (-1, len(windows))) + (noise + self.bias[:, None, None])).flatten(0, 1)
-        return windows.zero_beyond_edge(leaky_relu(x, clamp=self.clamp))
+        # The gain of the activation may as well come before it: one pass over the map does all of this.
+        shift = (windows.constant(self.noise_const) * self.noise_strength + self.bias[:, None, None]) * ACTIVATION_GAIN
+        scale = (demodulation * ACTIVATION_GAIN)[:, None, :, None, None]
+        x = torch.addcmul(shift, x.unflatten(0, (-1, len(windows))), scale).flatten(0, 1)
+        return windows.zero_beyond_edge(clamped(F.leaky_relu(x, 0.2, inplace=True), self.clamp))
 
     def reads(self, windows: Windows) -> Windows:
         """The windows of the input from which those of the output can be computed."""
@@ -188,14 +195,13 @@ class ToPlanes(nn.Module):
         weight = self._modulated(w).unflatten(1, (1, groups, -1)).transpose(1, 2)
         weight = weight.expand(-1, -1, windows, -1, -1).flatten(0, 2)
         bias = self.bias.view(1, groups, 1, -1, 1).expand(len(w), -1, windows, -1, -1).flatten(0, 2)
-        y = torch.baddbmm(bias, weight, x.flatten(2)).unflatten(2, x.shape[2:])
-        return y if self.clamp is None else y.clamp(-self.clamp, self.clamp)
+        return clamped(torch.baddbmm(bias, weight, x.flatten(2)), self.clamp).unflatten(2, x.shape[2:])
 
     def at_points(self, features: Tensor, w: Tensor) -> Tensor:
         """The same layer on ``(N, M, inputs)`` values at points: ``(N, M, outputs)``."""
         weight = self._modulated(w)
-        y = torch.baddbmm(self.bias.expand(len(weight), 1, -1), features, weight.transpose(1, 2))
-        return y if self.clamp is None else y.clamp(-self.clamp, self.clamp)
+        bias = self.bias.expand(len(weight), 1, -1)
+        return clamped(torch.baddbmm(bias, features, weight.transpose(1, 2)), self.clamp)
 
     def multiply_adds(self, windows: Windows, groups: int = 1) -> int:
         """Multiplications that one latent's windows cost."""

@@ -25,7 +25,7 @@ class LocalPlanes:
     """The parts of a batch of three planes that are near some points; look them up as the whole planes are."""
 
     texels: Tensor
-    """(N, 3 * K, C, size, size): K windows of each plane"""
+    """(N, 3 * K, C, rows, columns): K windows of each plane"""
     windows: Windows
     """Where these are: those of the first plane, then those of the second and third."""
 
@@ -75,7 +75,7 @@ class SynthesisBlock(nn.Module):
         return 2 if self.first else 3
 
     def forward(self, x: Tensor | None, ws: Tensor, windows: Windows) -> Tensor:
-        """Activations ``(N * K, C, size, size)`` after this block's convolutions, from those of the block before."""
+        """Activations ``(N * K, C, rows, columns)`` after this block's convolutions, from those of the block before."""
         if self.first:
             x = self.const.expand(len(ws), -1, -1, -1)
             return self.conv1(x, ws[:, 0], windows)
@@ -87,7 +87,7 @@ class SynthesisBlock(nn.Module):
         return self.conv0.reads(self.conv1.reads(windows))
 
     def add_planes(self, planes: Tensor | None, added: Tensor, windows: Windows) -> Tensor:
-        """The planes of the block before, doubled, plus what this one adds ``(N * K, c, size, size)``."""
+        """The planes of the block before, doubled, plus what this one adds ``(N * K, c, rows, columns)``."""
         if planes is not None:
             added = upsample2(planes, self.resample_filter, windows, self.reads(windows)) + added
         return windows.zero_beyond_edge(added)
@@ -101,8 +101,8 @@ class SynthesisBlock(nn.Module):
 
 
 def plane_groups(windows: Windows) -> int:
-    """Windows of triplanes come in three runs, one for each plane and its part of the channels; a whole map has all."""
-    return 1 if windows.is_whole else len(PLANE_AXES)
+    """Windows of triplanes come in three runs, one for each plane and its channels; a single one has all."""
+    return 1 if len(windows) == 1 else len(PLANE_AXES)
 
 
 class TriplaneSynthesis(nn.Module):
@@ -167,7 +167,11 @@ class TriplaneSynthesis(nn.Module):
 
     @staticmethod
     def _locate(texels: Tensor, plan: Plan) -> LocalPlanes:
-        return LocalPlanes(texels.unflatten(0, (-1, len(plan.requested))), plan.requested)
+        windows = plan.requested
+        if len(windows) > 1:
+            return LocalPlanes(texels.unflatten(0, (-1, len(windows))), windows)
+        each = Windows(windows.resolution, windows.size, windows.corners * len(PLANE_AXES))
+        return LocalPlanes(texels.unflatten(1, (len(PLANE_AXES), -1)), each)
 
 
 def _narrow(state: list[Tensor | None], have: Windows, needed: Windows) -> Windows:
@@ -195,13 +199,30 @@ def windows_around(centers: Tensor, radius: float, low: float, length: float, re
         raise InputError(f"the centres of windows have shape {tuple(centers.shape)}; give at least one, as (K, 3)")
     if not bool(centers.isfinite().all()) or not (math.isfinite(radius) and radius >= 0):
         raise InputError("the centres of windows and their radius must be finite, and the radius not negative")
-    ends = torch.stack([centers.detach().double() - radius, centers.detach().double() + radius])
-    first, last = texel_position(ends, low, length, resolution)
-    first = (first - ROUNDING_MARGIN).floor().long()
-    last = (last + ROUNDING_MARGIN).floor().long() + 1
-    size = int((last - first).max()) + 1
+    centers = centers.detach().double()
+    first, last = _texels_between(centers - radius, centers + radius, low, length, resolution)
     corners = [(row, column) for across, down in PLANE_AXES for row, column in first[:, [down, across]].tolist()]
-    return Windows(resolution, size, tuple(corners))
+    size = int((last - first).max()) + 1
+    return Windows(resolution, (size, size), tuple(corners))
+
+
+def window_of_box(lowest: Tensor, highest: Tensor, low: float, length: float, resolution: int) -> Windows:
+    """The texels that points of the box from ``lowest`` to ``highest`` (3,) read: one window for all planes."""
+    if lowest.shape != (3,) or highest.shape != (3,) or not bool((lowest <= highest).all()):
+        raise InputError("a box is given by its lowest and its highest corner, three finite coordinates each")
+    first, last = _texels_between(lowest.detach().double(), highest.detach().double(), low, length, resolution)
+    across, down = ([axes[i] for axes in PLANE_AXES] for i in (0, 1))
+    top, left = int(first[down].min()), int(first[across].min())
+    size = (int(last[down].max()) - top + 1, int(last[across].max()) - left + 1)
+    return Windows(resolution, size, ((top, left),))
+
+
+def _texels_between(
+    lowest: Tensor, highest: Tensor, low: float, length: float, resolution: int
+) -> tuple[Tensor, Tensor]:
+    """First and last texel that lookups between two coordinates read, along each axis; int64."""
+    first, last = (texel_position(end, low, length, resolution) for end in (lowest, highest))
+    return (first - ROUNDING_MARGIN).floor().long(), (last + ROUNDING_MARGIN).floor().long() + 1
 
 
 def lookup(planes: Tensor, points: Tensor, low: float, length: float) -> Tensor:
@@ -212,44 +233,58 @@ def lookup(planes: Tensor, points: Tensor, low: float, length: float) -> Tensor:
     outside the planes. Returns ``(N, M, C)``. Differentiable in the planes and in the points; the official system
     detaches the points, so detach them to get its gradients.
     """
-    position = plane_position(points, low, length)
-    # One call of grid_sample for all planes: (N * 3, C, R, R) at (N * 3, M, 1, 2).
-    grid = torch.stack([position[..., list(axes)] for axes in PLANE_AXES], dim=1)
-    sampled = F.grid_sample(
-        planes.flatten(0, 1),
-        grid.flatten(0, 1).unsqueeze(2),
-        mode="bilinear",
-        padding_mode="zeros",
-        align_corners=False,
-    )
-    return sampled.squeeze(3).unflatten(0, (len(planes), 3)).sum(dim=1).transpose(1, 2)
+    return _sample(planes, _by_plane(plane_position(points, low, length)))
 
 
 def lookup_local(planes: LocalPlanes, points: Tensor, low: float, length: float) -> Tensor:
     """What :func:`lookup` gives for points inside the windows; raises InputError where a point is in none of them."""
-    windows, size = planes.windows, planes.windows.size
-    count = len(windows) // len(PLANE_AXES)
-    position = texel_position(points, low, length, windows.resolution)
-    position = torch.stack([position[..., list(axes)] for axes in PLANE_AXES], dim=2)  # (N, M, 3, 2): across, down
+    windows = planes.windows
+    size = torch.tensor(windows.size, device=points.device).flip(0)  # across, down, as positions are
+    position = _by_plane(texel_position(points, low, length, windows.resolution))  # (N, 3, M, 2)
     first = position.detach().floor()
-    corners = torch.tensor(windows.corners, device=points.device).flip(1).unflatten(0, (len(PLANE_AXES), count))
-    place = first.long().unsqueeze(3) - corners  # (N, M, 3, K, 2)
-    inside = ((place >= 0) & (place <= size - 2)).flatten(4).all(dim=4).all(dim=2)  # (N, M, K)
+    corners = torch.tensor(windows.corners, device=points.device).flip(1).unflatten(0, (len(PLANE_AXES), 1, -1))
+    place = first.long().unsqueeze(3) - corners  # (N, 3, M, K, 2)
+    inside = ((place >= 0) & (place <= size - 2)).all(dim=4).all(dim=1)  # (N, M, K)
     if not bool(inside.any(dim=2).all()):
-        raise InputError("a point lies outside the windows of the local planes: ask for a larger radius, or whole")
-    window = inside.to(torch.uint8).argmax(dim=2)
-    choice = window[:, :, None, None, None].expand(-1, -1, len(PLANE_AXES), -1, 2)
-    across, down = place.gather(3, choice).squeeze(3).unbind(3)  # (N, M, 3) each
+        raise InputError("a point lies outside the windows of the local planes: ask for larger ones or whole planes")
+    if inside.shape[2] == 1:
+        return _sample(planes.texels, (2 * (position - corners.squeeze(2)) + 1) / size - 1)
+    choice = inside.to(torch.uint8).argmax(dim=2)
+    place = place.gather(3, choice[:, None, :, None, None].expand(-1, len(PLANE_AXES), -1, 1, 2)).squeeze(3)
+    return _gather(planes, choice, place, position - first)
 
-    shapes = torch.arange(len(points), device=points.device)[:, None, None]
-    runs = torch.arange(len(PLANE_AXES), device=points.device) * count
-    map_index = shapes * len(windows) + runs + window[:, :, None]
-    texel = (map_index * size + down) * size + across
-    table = planes.texels.permute(0, 1, 3, 4, 2).flatten(0, 3)
-    right, below = (position - first).unbind(3)
-    # Not grid_sample: it takes one map for all points, and here each has a window of its own.
-    offsets = torch.tensor([0, 1, size, size + 1], device=points.device)
+
+def _by_plane(position: Tensor) -> Tensor:
+    """Coordinates ``(N, M, 3)`` as (across, down) in each plane: ``(N, 3, M, 2)``."""
+    return torch.stack([position[..., list(axes)] for axes in PLANE_AXES], dim=1)
+
+
+def _sample(maps: Tensor, position: Tensor) -> Tensor:
+    """Sum over planes of maps ``(N, 3, C, rows, columns)`` at ``(N, 3, M, 2)`` in [-1, 1] from edge to edge."""
+    sampled = F.grid_sample(
+        maps.flatten(0, 1),
+        position.flatten(0, 1).unsqueeze(2),
+        mode="bilinear",
+        padding_mode="zeros",
+        align_corners=False,
+    )
+    return sampled.squeeze(3).unflatten(0, maps.shape[:2]).sum(dim=1).transpose(1, 2)
+
+
+def _gather(planes: LocalPlanes, choice: Tensor, place: Tensor, fraction: Tensor) -> Tensor:
+    """The same where points have windows of their own, which grid_sample does not know: ``(N, M, C)``.
+
+    ``choice (N, M)`` is each point's window, ``place`` the texel in it up and left of the point, ``fraction`` the part
+    of the way to the next texel, both ``(N, 3, M, 2)`` as (across, down).
+    """
+    columns = planes.windows.size[1]
+    maps = torch.arange(planes.texels.shape[:2].numel(), device=choice.device).view(len(choice), len(PLANE_AXES), -1)
+    chosen = maps.gather(2, choice[:, None].expand(-1, len(PLANE_AXES), -1))
+    texel = (chosen * planes.windows.size[0] + place[..., 1]) * columns + place[..., 0]  # (N, 3, M)
+    right, below = fraction.unbind(3)
     above, left = 1 - below, 1 - right
     weights = torch.stack([above * left, above * right, below * left, below * right], dim=3)
-    values = F.embedding(texel[..., None] + offsets, table)  # (N, M, 3, 4, C)
-    return (values * weights[..., None]).flatten(2, 3).sum(dim=2)
+    offsets = torch.tensor([0, 1, columns, columns + 1], device=choice.device)
+    table = planes.texels.movedim(2, 4).flatten(0, 3)
+    values = F.embedding(texel[..., None] + offsets, table)  # (N, 3, M, 4, C)
+    return (values * weights[..., None]).sum(dim=3).sum(dim=1)

@@ -19,22 +19,22 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Windows:
-    """K square windows of one size in a square map. The whole map is the one window that covers everything.
+    """K windows of one size in a square map. The whole map is the one window that covers everything.
 
-    Maps ``(N * K, C, size, size)`` hold, for each of N latents in turn, the K windows in their order.
+    Maps ``(N * K, C, rows, columns)`` hold, for each of N latents in turn, the K windows in their order.
     """
 
     resolution: int
     """Texels along an edge of the whole map."""
-    size: int
-    """Texels along an edge of each window."""
+    size: tuple[int, int]
+    """Rows and columns of each window."""
     corners: tuple[tuple[int, int], ...]
     """(row, column) of each window's first texel; a window may reach beyond the map."""
 
     @classmethod
     def whole(cls, resolution: int) -> Windows:
         """All of a map."""
-        return cls(resolution, resolution, ((0, 0),))
+        return cls(resolution, (resolution, resolution), ((0, 0),))
 
     def __len__(self) -> int:
         return len(self.corners)
@@ -42,12 +42,12 @@ class Windows:
     @property
     def is_whole(self) -> bool:
         """Whether this is exactly the map, around which the layers then pad with zeros."""
-        return self.size == self.resolution and self.corners == ((0, 0),)
+        return self == Windows.whole(self.resolution)
 
     @property
     def texels(self) -> int:
         """Texels in all windows, those beyond the map included."""
-        return len(self) * self.size**2
+        return len(self) * self.size[0] * self.size[1]
 
     # ---- what a layer reads ------------------------------------------------------------------------------------
 
@@ -56,7 +56,7 @@ class Windows:
         if self.is_whole:
             return self
         corners = tuple((row - margin, column - margin) for row, column in self.corners)
-        return Windows(self.resolution, self.size + 2 * margin, corners)
+        return Windows(self.resolution, (self.size[0] + 2 * margin, self.size[1] + 2 * margin), corners)
 
     def coarser(self) -> Windows:
         """What the up-sampling convolution reads, in the map of half the resolution, to compute these windows.
@@ -67,14 +67,17 @@ class Windows:
         if self.is_whole:
             return Windows.whole(self.resolution // 2)
         # How many rows that is depends on whether a window starts at an odd texel; all get the size of the largest.
-        size = max((first + self.size + 1) // 2 - first // 2 + 2 for corner in self.corners for first in corner)
+        rows, columns = (
+            max((first + size + 1) // 2 - first // 2 + 2 for first in firsts)
+            for size, firsts in zip(self.size, zip(*self.corners, strict=True), strict=True)
+        )
         corners = tuple((row // 2 - 1, column // 2 - 1) for row, column in self.corners)
-        return Windows(self.resolution // 2, size, corners)
+        return Windows(self.resolution // 2, (rows, columns), corners)
 
     # ---- values ------------------------------------------------------------------------------------------------
 
     def take(self, whole: Tensor, groups: int = 1) -> Tensor:
-        """These windows of the whole map ``(N, groups * C, R, R)``: ``(N * K, C, size, size)``, zero beyond its edge.
+        """These windows of the map ``(N, groups * C, R, R)``: ``(N * K, C, rows, columns)``, zero beyond its edge.
 
         The K windows are ``groups`` runs of equal length; those of run g hold the g-th part of the channels.
         """
@@ -84,10 +87,10 @@ class Windows:
             texels[:, g].index_select(2, index.flatten()).unflatten(2, index.shape) for g, index in enumerate(places)
         ]
         maps = torch.cat(taken, dim=2).transpose(1, 2).flatten(0, 1)
-        return self.zero_beyond_edge(maps.unflatten(2, (self.size, self.size)))
+        return self.zero_beyond_edge(maps.unflatten(2, self.size))
 
     def zero_beyond_edge(self, maps: Tensor) -> Tensor:
-        """``(N * K, C, size, size)`` with zeros in the texels that lie outside the map."""
+        """``(N * K, C, rows, columns)`` with zeros in the texels that lie outside the map."""
         if self._inside.all():
             return maps
         inside = torch.from_numpy(self._inside).to(maps.device, maps.dtype)
@@ -96,38 +99,39 @@ class Windows:
     def crop(self, maps: Tensor, first: Sequence[tuple[int, int]]) -> Tensor:
         """Cut these windows out of larger ones ``(N * K, C, h, h)``, whose first texels are ``first``, one for each."""
         offsets = [(row - r, column - c) for (row, column), (r, c) in zip(self.corners, first, strict=True)]
-        size = self.size
+        rows, columns = self.size
         if len(set(offsets)) == 1:
             (top, left) = offsets[0]
-            return maps[:, :, top : top + size, left : left + size]
+            return maps[:, :, top : top + rows, left : left + columns]
         offsets = offsets * (len(maps) // len(self))
-        cut = [m[:, r : r + size, c : c + size] for m, (r, c) in zip(maps.unbind(0), offsets, strict=True)]
+        cut = [m[:, r : r + rows, c : c + columns] for m, (r, c) in zip(maps.unbind(0), offsets, strict=True)]
         return torch.stack(cut)
 
     def repeat(self, rows: Tensor) -> Tensor:
-        """What belongs to each latent ``(N, ...)`` once for each of its windows: ``(N * K, ...)``."""
+        """What belongs to each latent ``(N, ...)``, once for each of its windows: ``(N * K, ...)``."""
         return rows if len(self) == 1 else rows.repeat_interleave(len(self), dim=0)
 
     def constant(self, whole: Tensor) -> Tensor:
-        """The windows of a map ``(R, R)`` that all latents share, to be added: ``(K, 1, size, size)``, or the map."""
+        """The windows of a map ``(R, R)`` that all latents share, to be added: ``(K, 1, rows, columns)`` or the map."""
         return whole if self.is_whole else self.take(whole[None, None])
 
     @cached_property
     def _places(self) -> NDArray[np.int64]:
-        """Where each texel is in the flattened map, ``(K, size^2)``; texels beyond the edge: at the nearest one."""
-        rows, columns = self._axes.clip(0, self.resolution - 1)
+        """Where each texel is in the flattened map, ``(K, rows * columns)``; beyond the edge the nearest one."""
+        rows, columns = (axis.clip(0, self.resolution - 1) for axis in self._axes)
         return (rows[:, :, None] * self.resolution + columns[:, None, :]).reshape(len(self), -1)
 
     @cached_property
     def _inside(self) -> NDArray[np.bool_]:
-        """Which texels lie in the map, ``(K, size, size)``."""
-        rows, columns = (self._axes >= 0) & (self._axes < self.resolution)
+        """Which texels lie in the map, ``(K, rows, columns)``."""
+        rows, columns = ((axis >= 0) & (axis < self.resolution) for axis in self._axes)
         return rows[:, :, None] & columns[:, None, :]
 
     @cached_property
-    def _axes(self) -> NDArray[np.int64]:
-        """Rows and columns of the windows, ``(2, K, size)``."""
-        return np.array(self.corners, dtype=np.int64).T[:, :, None] + np.arange(self.size)
+    def _axes(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The windows' rows, ``(K, rows)``, and columns, ``(K, columns)``."""
+        top, left = np.array(self.corners, dtype=np.int64).T[:, :, None]
+        return top + np.arange(self.size[0]), left + np.arange(self.size[1])
 
 
 @dataclass(frozen=True)

@@ -27,8 +27,8 @@ from drag3d.bench.textbook_step import (
 )
 from get3d_models.config import GeneratorConfig
 from get3d_models.generator import Generator
-from get3d_models.marching import marching_tetrahedra
 from get3d_models.mesh import vertex_normals
+from get3d_models.refresh import SurfaceRefresh
 from get3d_models.triplanes import LocalPlanes
 
 OCCUPIED = 0.1
@@ -52,6 +52,7 @@ class WindowedDrag:
         # A handle may be tracked to a corner of its lattice, and is then supervised on the lattice around that.
         self.reach = (2 * LATTICE_RADIUS + 1) * self.step_length * 3**0.5
         self.references: Tensor | None = None
+        self.surface = SurfaceRefresh(generator)
 
     def latents(self) -> Tensor:
         """All geometry rows ``(rows, w_dim)``, with a graph to those that move."""
@@ -73,10 +74,14 @@ class WindowedDrag:
         assert self.moved.grad is not None
         gradient = self.moved.grad.clone()
         self.optimizer.step()
-        mesh = refreshed_mesh(self.generator, self.latents().detach()) if refresh_mesh else None
+        mesh = self._mesh() if refresh_mesh else None
         return TextbookResult(
             float(loss.detach()), gradient, self.latents().detach(), tracked, self.handles.clone(), mesh
         )
+
+    def _mesh(self) -> tuple[Tensor, Tensor, Tensor]:
+        vertices, faces = self.surface(self.latents().detach())
+        return vertices, faces, vertex_normals(vertices, faces)
 
     def _track(self, planes: LocalPlanes) -> Tensor:
         """Move the handles to the nearest of the features that they had one synthesis ago."""
@@ -88,15 +93,6 @@ class WindowedDrag:
             tracked = (found - self.references).square().mean(dim=2).argmin(dim=1)
             self.handles = patches[torch.arange(len(patches)), tracked]
         return tracked
-
-
-def refreshed_mesh(generator: Generator, ws_geometry: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Vertices, faces and normals of geometry rows ``(rows, w_dim)``: one whole synthesis of geometry, no gradient."""
-    with torch.no_grad():
-        planes = generator.triplanes(ws_geometry[None]).geometry
-        sdf, deformation = generator.grid_fields(planes, ws_geometry[None])
-        vertices, faces = marching_tetrahedra(generator.grid, sdf, generator.grid.vertices + deformation)
-        return vertices, faces, vertex_normals(vertices, faces)
 
 
 def random_generator(config: GeneratorConfig, seed: int = 0) -> tuple[Generator, Tensor, Tensor]:
@@ -114,7 +110,8 @@ def random_generator(config: GeneratorConfig, seed: int = 0) -> tuple[Generator,
     latents = generator.latents(seed)
     with torch.no_grad():
         sdf, _ = generator.grid_fields(generator.triplanes(latents.geometry[None]).geometry, latents.geometry[None])
-        generator.sdf_decoder.get_parameter(f"layers.{config.decoder_layers}.bias").sub_(sdf.quantile(1 - OCCUPIED))
+        last_bias = generator.sdf_decoder.get_parameter(f"layers.{config.decoder_layers}.bias")
+        last_bias.sub_(sdf.quantile(1 - OCCUPIED))
     return generator, latents.geometry, latents.texture
 
 
@@ -125,9 +122,10 @@ def bench_drag_step(
 
     Three ways take turns within one run, after one warm-up each, so that other load on the machine meets all of them:
     "textbook" (the older editor's step, mesh included), "windowed" (the same optimisation, no mesh) and
-    "windowed_mesh" (the surface extracted at every step). For each: medians of "wall" and "cpu" seconds, "peak_bytes"
-    above what was resident before the step (None where the system does not tell). "ratio" holds textbook / way,
-    "gradient_difference" the largest difference of the gradients relative to their largest entry, at equal latents.
+    "windowed_mesh" (the surface refreshed at every step; "mesh_in_box" tells whether in the box around the last one or
+    in full). For each: medians of "wall" and "cpu" seconds, "peak_bytes" above what was resident before the step (None
+    where the system does not tell). "ratio" holds textbook / way, "gradient_difference" the largest difference of the
+    gradients relative to their largest entry, at equal latents.
     """
     config = config or GeneratorConfig()
     generator, geometry, texture = random_generator(config)
@@ -160,6 +158,7 @@ def bench_drag_step(
         "threads": threads,
         "mesh_vertices": len(mesh[0]),
         "mesh_faces": len(mesh[1]),
+        "mesh_in_box": not refreshed.surface.was_full,
         "multiply_adds": {"windows": plan.multiply_adds, "whole": plan.whole_multiply_adds},
         "gradient_difference": float((first["windowed"].gradient - expected).abs().max() / expected.abs().max()),
     }

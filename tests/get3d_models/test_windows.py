@@ -105,10 +105,12 @@ def test_features_and_gradients_in_windows_are_those_of_the_whole_planes(
 @PROPERTY
 @given(
     requested=st.lists(st.tuples(st.integers(-3, 34), st.integers(-3, 34)), min_size=3, max_size=3),
-    size=st.integers(1, 9),
+    size=st.tuples(st.integers(1, 9), st.integers(1, 9)),
     start=st.integers(1, 4),
 )
-def test_any_windows_can_be_computed_from_any_level_on(requested: list[tuple[int, int]], size: int, start: int) -> None:
+def test_any_windows_can_be_computed_from_any_level_on(
+    requested: list[tuple[int, int]], size: tuple[int, int], start: int
+) -> None:
     generator = network(4, None, torch.float64)
     ws = latents(generator, 0)[0].detach()
     synthesis = generator.synthesis
@@ -119,8 +121,37 @@ def test_any_windows_can_be_computed_from_any_level_on(requested: list[tuple[int
     local = synthesis.local(ws[:, :11], None, made).geometry.texels[0]
     whole = torch.nn.functional.pad(synthesis(ws[:, :11]).geometry[0], (20, 20, 20, 20))
     for plane, ((row, column), texels) in enumerate(zip(requested, local, strict=True)):
-        expected = whole[plane, :, row + 20 : row + 20 + size, column + 20 : column + 20 + size]
+        expected = whole[plane, :, row + 20 : row + 20 + size[0], column + 20 : column + 20 + size[1]]
         assert float((texels - expected).abs().max()) <= 1e-10 * float(whole.abs().max())
+
+
+@PROPERTY
+@given(
+    blocks=st.integers(2, 6),
+    ends=st.tuples(*[st.tuples(coordinates, coordinates).map(sorted)] * 3),
+    dtype=st.sampled_from([torch.float32, torch.float64]),
+    seed=st.integers(0, 99),
+)
+def test_features_and_gradients_in_a_box_are_those_of_the_whole_planes(
+    blocks: int, ends: tuple[list[float], ...], dtype: torch.dtype, seed: int
+) -> None:
+    generator = network(blocks, None, dtype)
+    ws = latents(generator, seed)
+    lowest, highest = torch.tensor(ends, dtype=dtype).unbind(1)
+    random = torch.rand(60, 3, generator=torch.Generator().manual_seed(seed)).to(dtype)
+    points = torch.cat([lowest[None], highest[None], lowest + random * (highest - lowest)])[None].clamp(lowest, highest)
+    ours = features_and_gradients(generator, generator.box_triplanes(ws[0], lowest, highest, ws[1]), points, ws)
+    whole = features_and_gradients(generator, generator.triplanes(*ws), points, ws)
+    for a, b in zip(ours, whole, strict=True):
+        assert relative(a, b) <= EXACTNESS[dtype]
+
+
+def test_a_box_upside_down_or_without_numbers_is_refused() -> None:
+    generator = network(3, None, torch.float32)
+    ws = latents(generator, 0)[0]
+    for highest in (torch.tensor([1.0, -1.0, 1.0]), torch.full((3,), float("nan")), torch.ones(2)):
+        with pytest.raises(InputError, match="lowest and its highest corner"):
+            generator.box_triplanes(ws, torch.zeros(3), highest)
 
 
 def test_every_part_of_the_network_has_a_say_in_the_comparison() -> None:
