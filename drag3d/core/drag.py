@@ -32,12 +32,12 @@ class Drag:
         self.handles = handles.detach().to(device, torch.float32)
         self.targets = targets.detach().to(device, torch.float32)
         self.tolerance = subject.tolerance if settings.tolerance is None else settings.tolerance
-        hold = None if hold is None else hold.detach().to(device, torch.float32)
+        hold = None if hold is None or len(hold) == 0 else hold.detach().to(device, torch.float32)
         self.method: Method = method_named(settings.method)(subject, self.handles, self.targets, settings, hold)
         self._asked = False
 
     def stop(self) -> None:
-        """Ask the drag to end before its next step of the optimiser; may be called from another thread."""
+        """Ask the drag to end; may be called from another thread. The step under way is finished and is the last."""
         self._asked = True
 
     def __iter__(self) -> Iterator[DragStep]:

@@ -11,7 +11,6 @@ CHANNELS = 16
 ROWS = 3
 SPARE = 2
 ROW_SHARES = (0.4, 0.3, 0.3)
-DEVIATION = 0.3
 BLOB = 0.25
 CENTER = 0.8
 
@@ -94,10 +93,17 @@ class ToySubject:
 
     ``solid`` blobs are balls with a surface on which handles live. ``coupling`` is the share of the first blob's motion
     that the second makes too, whatever its own entries say. Blobs move along the first ``free_axes`` axes only (by
-    default along all).
+    default along all). One standard deviation of the latents moves them by ``deviation``.
     """
 
-    def __init__(self, dimensions: int, solid: bool = False, coupling: float = 0.0, free_axes: int | None = None):
+    def __init__(
+        self,
+        dimensions: int,
+        solid: bool = False,
+        coupling: float = 0.0,
+        free_axes: int | None = None,
+        deviation: float = 0.1,
+    ):
         self.dimensions, self.solid, self.coupling = dimensions, solid, coupling
         self.waves = (Waves(dimensions, seed=1), Waves(dimensions, seed=2))
         axis = torch.eye(dimensions)[0]
@@ -105,7 +111,7 @@ class ToySubject:
         w_dim = 2 * dimensions + SPARE
         self.free = (torch.arange(dimensions) < (dimensions if free_axes is None else free_axes)).float()
         self.start = torch.randn(ROWS, w_dim, generator=torch.Generator().manual_seed(3))
-        self.basis = (DEVIATION * torch.eye(w_dim)).expand(ROWS, -1, -1)
+        self.basis = (deviation * torch.eye(w_dim)).expand(ROWS, -1, -1)
         self.groups = torch.tensor([0, 0, 1])
         self.rest = (self.centers[:, None] + ball(dimensions, 1.2 * BLOB, 100, seed=4)).flatten(0, 1)
         self.tolerance, self.patch_radius, self.search_radius, self.step_length = 0.02, 0.06, 0.15, 0.02
