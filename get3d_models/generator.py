@@ -21,6 +21,7 @@ from get3d_models.triplanes import (
     LocalTriplanes,
     Triplanes,
     TriplaneSynthesis,
+    covered,
     lookup,
     lookup_local,
     window_of_box,
@@ -197,6 +198,12 @@ class Generator(nn.Module):
         if isinstance(planes, LocalPlanes):
             return lookup_local(planes, points, *self.box)
         return lookup(planes, points, *self.box)
+
+    def covers(self, planes: Tensor | LocalPlanes, points: Tensor) -> Tensor:
+        """Which world points ``(N, M, 3)`` the planes can be looked up at, ``(N, M)`` bool: of whole planes, all."""
+        if isinstance(planes, LocalPlanes):
+            return covered(planes, points, *self.box)
+        return torch.ones(points.shape[:2], dtype=torch.bool, device=points.device)
 
     def signed_distance(self, features: Tensor, ws_geometry: Tensor) -> Tensor:
         """Geometry features ``(N, M, C)`` to the signed field ``(N, M)``; positive inside, not metric."""

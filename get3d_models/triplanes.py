@@ -29,6 +29,10 @@ class LocalPlanes:
     windows: Windows
     """Where these are: those of the first plane, then those of the second and third."""
 
+    def detach(self) -> LocalPlanes:
+        """The same cut from any graph."""
+        return LocalPlanes(self.texels.detach(), self.windows)
+
 
 @dataclass(frozen=True)
 class Triplanes:
@@ -238,20 +242,34 @@ def lookup(planes: Tensor, points: Tensor, low: float, length: float) -> Tensor:
 
 def lookup_local(planes: LocalPlanes, points: Tensor, low: float, length: float) -> Tensor:
     """What :func:`lookup` gives for points inside the windows; raises InputError where a point is in none of them."""
-    windows = planes.windows
-    size = torch.tensor(windows.size, device=points.device).flip(0)  # across, down, as positions are
-    position = _by_plane(texel_position(points, low, length, windows.resolution))  # (N, 3, M, 2)
-    first = position.detach().floor()
-    corners = torch.tensor(windows.corners, device=points.device).flip(1).unflatten(0, (len(PLANE_AXES), 1, -1))
-    place = first.long().unsqueeze(3) - corners  # (N, 3, M, K, 2)
-    inside = ((place >= 0) & (place <= size - 2)).all(dim=4).all(dim=1)  # (N, M, K)
+    position = _by_plane(texel_position(points, low, length, planes.windows.resolution))  # (N, 3, M, 2)
+    place, inside = _places(planes.windows, position)
     if not bool(inside.any(dim=2).all()):
         raise InputError("a point lies outside the windows of the local planes: ask for larger ones or whole planes")
+    fraction = position - position.detach().floor()
     if inside.shape[2] == 1:
-        return _sample(planes.texels, (2 * (position - corners.squeeze(2)) + 1) / size - 1)
+        size = position.new_tensor(planes.windows.size).flip(0)
+        return _sample(planes.texels, (2 * (place.squeeze(3) + fraction) + 1) / size - 1)
     choice = inside.to(torch.uint8).argmax(dim=2)
     place = place.gather(3, choice[:, None, :, None, None].expand(-1, len(PLANE_AXES), -1, 1, 2)).squeeze(3)
-    return _gather(planes, choice, place, position - first)
+    return _gather(planes, choice, place, fraction)
+
+
+def covered(planes: LocalPlanes, points: Tensor, low: float, length: float) -> Tensor:
+    """Which points ``(N, M, 3)`` :func:`lookup_local` can answer for: ``(N, M)`` bool."""
+    position = _by_plane(texel_position(points.detach(), low, length, planes.windows.resolution))
+    return _places(planes.windows, position)[1].any(dim=2)
+
+
+def _places(windows: Windows, position: Tensor) -> tuple[Tensor, Tensor]:
+    """For positions ``(N, 3, M, 2)`` the texel up and left in each window ``(N, 3, M, K, 2)``, and which windows hold it.
+
+    The second is ``(N, M, K)``: whether a point is inside the k-th window of every plane.
+    """
+    size = torch.tensor(windows.size, device=position.device).flip(0)  # across, down, as positions are
+    corners = torch.tensor(windows.corners, device=position.device).flip(1).unflatten(0, (len(PLANE_AXES), 1, -1))
+    place = position.detach().floor().long().unsqueeze(3) - corners
+    return place, ((place >= 0) & (place <= size - 2)).all(dim=4).all(dim=1)
 
 
 def _by_plane(position: Tensor) -> Tensor:

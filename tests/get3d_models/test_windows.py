@@ -184,6 +184,28 @@ def test_gradients_to_points_are_those_of_the_whole_planes() -> None:
     assert relative(*gradients) <= 1e-10
 
 
+def test_a_batch_of_backward_passes_gives_the_rows_of_the_jacobian() -> None:
+    generator = network(5, None, torch.float64)
+    ws = latents(generator, 3)[0]
+    both = torch.tensor([[[0.1, 0.2, -0.3], [0.74, 0.0, 0.3]]], dtype=torch.float64)
+    for places in (both, both[:, :1]):
+        rows = []
+        for planes in (generator.local_triplanes(ws, places[0], 0.01).geometry, generator.triplanes(ws).geometry):
+            features = generator.features(planes, places).flatten()
+            seeds = torch.eye(len(features), dtype=torch.float64)
+            rows.append(torch.autograd.grad(features, ws, seeds, is_grads_batched=True)[0])
+        assert relative(*rows) <= 1e-10
+
+
+def test_detached_planes_have_the_same_values_and_no_graph() -> None:
+    generator = network(4, None, torch.float32)
+    places = torch.tensor([[0.1, 0.2, -0.3], [0.7, 0.0, 0.3]])
+    planes = generator.local_triplanes(latents(generator, 3)[0], places, 0.01).geometry
+    features = generator.features(planes.detach(), places[None])
+    assert not features.requires_grad
+    assert torch.equal(features, generator.features(planes, places[None]).detach())
+
+
 def test_weights_that_train_get_the_same_gradients_from_windows() -> None:
     generator = copy.deepcopy(network(5, None, torch.float64)).requires_grad_(True)
     ws = latents(generator, 5)
@@ -205,6 +227,9 @@ def test_a_point_outside_every_window_is_refused() -> None:
     places = torch.tensor([[0.3, 0.3, 0.3], [-0.4, 0.1, 0.0]])
     local = generator.local_triplanes(ws, places, 0.02)
     generator.features(local, places[None])
+    tests = torch.tensor([[[0.3, 0.3, 0.3], [-0.41, 0.1, 0.0], [0.3, 0.5, 0.3], [-0.4, 0.3, 0.3]]])
+    assert generator.covers(local.geometry, tests).tolist() == [[True, True, False, False]]
+    assert generator.covers(generator.triplanes(ws).geometry, tests).all()
     with pytest.raises(InputError, match="outside the windows"):
         generator.features(local, places[None] + torch.tensor([0.0, 0.2, 0.0]))
     # Each coordinate of the next point is near some centre, but the point is not.
