@@ -38,36 +38,30 @@ class SurfaceField:
 
     def level(self, points: Tensor) -> Tensor:
         """Signed field ``(M,)`` at world points ``(M, 3)``: positive inside, zero on the extracted surface."""
+        return self._level(points, self.planes.geometry, self.ws_geometry)
+
+    def _level(self, points: Tensor, planes: Tensor, ws: Tensor) -> Tensor:
         generator = self.subject.generator
         if self.subject.deforms:
-            with torch.no_grad():
-                features = generator.features(self.planes.geometry.detach(), points[None])
-                points = points - generator.deformation(features, self.ws_geometry.detach())[0]
-        features = generator.features(self.planes.geometry, points[None])
-        return generator.signed_distance(features, self.ws_geometry)[0]
+            points = points - generator.deformation(generator.features(planes, points[None]), ws)[0]
+        return generator.signed_distance(generator.features(planes, points[None]), ws)[0]
 
     def snap(self, points: Tensor) -> Tensor:
         """The surface points that Newton's method finds along the field's gradient from ``(M, 3)``; detached."""
         planes, ws = self.planes.geometry.detach(), self.ws_geometry.detach()
-        generator = self.subject.generator
-        low, length = generator.box
+        low, length = self.subject.generator.box
         limit = length / 32
         points = points.detach()
-        offset: Tensor | float = 0.0
-        if self.subject.deforms:
-            with torch.no_grad():
-                offset = generator.deformation(generator.features(planes, points[None]), ws)[0]
-        points = points - offset
         for _ in range(NEWTON_STEPS):
             with torch.enable_grad():
                 points.requires_grad_(True)
-                level = generator.signed_distance(generator.features(planes, points[None]), ws)[0]
+                level = self._level(points, planes, ws)
                 (slope,) = torch.autograd.grad(level.sum(), points)
             step = level.detach()[:, None] * slope / slope.square().sum(dim=1, keepdim=True).clamp_min(1e-6)
             length_of_step = step.norm(dim=1, keepdim=True)
             step = step * (limit / length_of_step.clamp_min(limit))
             points = (points.detach() - step).clamp(low, low + length)
-        return points + offset
+        return points
 
 
 @dataclass(frozen=True)
