@@ -125,7 +125,7 @@ def test_a_tolerance_of_ones_own_is_met(method: str) -> None:
             0.3,
             marks=pytest.mark.xfail(
                 strict=True,
-                reason="stalls 0.033 short: rows that should be exact are damped by DAMPING * |dp/dc|^2, which exceeds the "
+                reason="stalls 0.033 short: rows that should be exact are damped by DAMPING * |dp/dc|^2, more than the "
                 "UNLIKELY that damps those which should stay where a standard deviation moves a handle by over 0.1",
             ),
         ),
