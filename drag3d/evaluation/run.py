@@ -82,9 +82,8 @@ def evaluate(generator: Generator, evaluation: Evaluation, folder: Path, quiet: 
             baseline = judge_unedited(generator.sample(task.sample), task.sample, task.keypoint)
             for method in missing:
                 result = run_task(generator, task, baseline, evaluation.drag_settings(method))
-                record = {**conditions, "method": method, "task": asdict(task), **result}
+                record = _append(path, {**conditions, "method": method, "task": asdict(task), **result})
                 found[number, method] = record
-                _append(path, record)
                 bar.update()
                 bar.set_postfix_str(f"{method}: {record['failure'] or 'success'}", refresh=False)
     return [found[key] for key in wanted]
@@ -106,7 +105,7 @@ def run_task(generator: Generator, task: KeypointDrag, baseline: Baseline, setti
         if not all(math.isfinite(value) for value in asdict(verdict).values()):
             raise ArithmeticError("the edited shape is not finite")
     except (InputError, RuntimeError, ArithmeticError, ValueError) as error:  # a diverged drag must not end all
-        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        reason = f"{type(error).__name__.lstrip('_')}: {' '.join(str(error).split())[:200]}"
         return {"failure": "error", "error": reason}
     diagonal = baseline.shape.diagonal
     arrived = last.reason.value == "arrived"
@@ -151,22 +150,22 @@ def _read(path: Path, conditions: Record) -> list[Record]:
             with path.open("r+b") as file:
                 file.truncate(len(whole))
         records = [json.loads(line) for line in whole.splitlines()]
-        for record in records:
-            different = [k for k, v in conditions.items() if record[k] != v]
-            if different:
-                raise InputError(
-                    f"{path} holds results of another evaluation ({different[0]} differs); choose another --out"
-                )
-            _ = record["task"]["number"], record["method"], record["failure"]
+        different = [k for k, v in conditions.items() if any(record[k] != v for record in records)]
+        _ = [(record["task"]["number"], record["method"], record["failure"]) for record in records]
     except OSError as error:
         raise InputError(f"cannot use {path}: {error.strerror}; choose another --out") from error
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path} is not a file of results; choose another --out, or remove it") from error
+    if different:
+        raise InputError(f"{path} holds results of another evaluation ({different[0]} differs); choose another --out")
     return records
 
 
-def _append(path: Path, record: Record) -> None:
+def _append(path: Path, record: Record) -> Record:
+    """Write a record; returns it as it will be read again."""
+    line = json.dumps(record)
     with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(record) + "\n")
+        file.write(f"{line}\n")
         file.flush()
         os.fsync(file.fileno())
+    return json.loads(line)
