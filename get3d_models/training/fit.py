@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 import os
-import pickle
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -147,7 +146,7 @@ class Fit:
         try:
             state = torch.load(path, map_location=self.device, weights_only=True)
             config, settings = json.loads(state["config"]), json.loads(state["settings"])
-        except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, KeyError, TypeError, ValueError) as error:
+        except Exception as error:  # torch's unpickler raises almost anything for damaged files
             raise InputError(f"{path} is not a checkpoint of training; remove it or choose another --out") from error
         ours = json.loads(json.dumps(self.generator.config.to_dict()))
         if any(ours.get(key) != value for key, value in config.items()):
