@@ -1,7 +1,7 @@
 """Generator files: the official checkpoint layout, our own format, and what to say about anything else.
 
-Official: ``{'G_ema': state_dict, ...}`` as GET3D's training writes it. The configuration follows from the tensors' shapes;
-what shapes cannot tell comes from a preset named after the file, or from the caller.
+Official: ``{'G_ema': state_dict, ...}`` as GET3D's training writes it. The configuration follows from the tensors'
+shapes; what shapes cannot tell comes from a preset named after the file, or from the caller.
 Own: one safetensors file with the configuration in its metadata.
 """
 
@@ -77,7 +77,12 @@ def build(config: GeneratorConfig, state: Mapping[str, Tensor], name: str, sourc
 
 def write_generator(path: Path, generator: Generator, note: str = "") -> None:
     """Write the native format, atomically; the same generator always gives the same bytes."""
-    metadata = {"format": NATIVE_FORMAT, "name": generator.name, "config": json.dumps(generator.config.to_dict()), "note": note}
+    metadata = {
+        "format": NATIVE_FORMAT,
+        "name": generator.name,
+        "config": json.dumps(generator.config.to_dict()),
+        "note": note,
+    }
     state = {k: v.detach().cpu().contiguous().clone() for k, v in generator.state_dict().items()}
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -118,7 +123,9 @@ def official_state(state: Mapping[str, Tensor], source: str = "the checkpoint") 
     renamed = {}
     for key, tensor in state.items():
         if key.startswith("synthesis.generator.mlp_synthesis_weight."):
-            raise InputError(f"{source} was trained with FlexiCubes, which is not supported yet; only DMTet models load")
+            raise InputError(
+                f"{source} was trained with FlexiCubes, which is not supported yet; only DMTet models load"
+            )
         ours = next((new + key[len(old) :] for old, new in PREFIXES if key.startswith(old)), None)
         if ours is None or not isinstance(tensor, Tensor):
             raise InputError(f"{source} is not a GET3D generator: it holds an unknown tensor {key!r}")

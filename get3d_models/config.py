@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -117,5 +118,5 @@ def _fits(value: Any, default: Any) -> bool:
     if isinstance(default, int):
         return type(value) is int
     if isinstance(default, float):
-        return value is None or (type(value) in (int, float) and value == value)
+        return value is None or type(value) is int or (type(value) is float and not math.isnan(value))
     return isinstance(value, type(default))

@@ -108,7 +108,7 @@ class Generator(nn.Module):
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256, in hex, of all that fixes the shape of a latent: the tensors and what they do not tell (grid, scale).
+        """SHA-256, in hex, of what fixes the shape of a latent: the tensors, and what they do not tell (grid, scale).
 
         Neither the name nor the device changes it. Computed once: a generator in training has none worth the name.
         """

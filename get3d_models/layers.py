@@ -12,6 +12,7 @@ Parameter and buffer names follow the official checkpoints, so their state loads
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -238,8 +239,7 @@ class Decoder(nn.Module):
         super().__init__()
         widths = [inputs] + [width] * hidden_layers + [outputs]
         self.layers = nn.ModuleList(
-            ModulatedLinear(a, b, w_dim, activate=i < hidden_layers)
-            for i, (a, b) in enumerate(zip(widths[:-1], widths[1:], strict=True))
+            ModulatedLinear(a, b, w_dim, activate=i < hidden_layers) for i, (a, b) in enumerate(pairwise(widths))
         )
 
     def forward(self, features: Tensor, ws: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ first use, and `kernels()` is None where it cannot be used at all.
 """
 
 # mypy: disable-error-code="no-untyped-def"
-# ruff: noqa: PLR0912, PLR0917
+# ruff: noqa: PLR0912
 from __future__ import annotations
 
 import warnings

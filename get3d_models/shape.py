@@ -74,7 +74,9 @@ class Shape:
         assert texture is not None
         points = torch.as_tensor(points, dtype=torch.float32, device=self.generator.device)
         with torch.no_grad():
-            parts = [self.generator.colors(texture, self.latents.texture[None], p[None])[0] for p in points.split(1 << 17)]
+            parts = [
+                self.generator.colors(texture, self.latents.texture[None], p[None])[0] for p in points.split(1 << 17)
+            ]
             return torch.cat(parts) if parts else points
 
     def signed_distance(self, points: Tensor) -> Tensor:

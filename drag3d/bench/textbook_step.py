@@ -53,9 +53,7 @@ class TextbookResult:
 class TextbookDrag:
     """A drag of K handles by Adam on the later geometry rows, moving by lattice steps; run :meth:`step` repeatedly."""
 
-    def __init__(
-        self, generator: Generator, ws_geometry: Tensor, ws_texture: Tensor, handles: Tensor, targets: Tensor
-    ):
+    def __init__(self, generator: Generator, ws_geometry: Tensor, ws_texture: Tensor, handles: Tensor, targets: Tensor):
         self.generator, self.ws_texture = generator, ws_texture.detach()
         self.frozen = ws_geometry[:FROZEN_ROWS].detach().clone()
         self.moved = ws_geometry[FROZEN_ROWS:].detach().clone().requires_grad_()

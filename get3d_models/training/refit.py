@@ -112,9 +112,7 @@ def _cost(residuals: Tensor) -> Tensor:
     return torch.where(size < NEGLIGIBLE, size.square() / (2 * NEGLIGIBLE), size - NEGLIGIBLE / 2).mean(dim=-1)
 
 
-def _descend(
-    shares: Tensor, points: Tensor, distance: Tensor, band: float, steps: int
-) -> tuple[Tensor, float]:
+def _descend(shares: Tensor, points: Tensor, distance: Tensor, band: float, steps: int) -> tuple[Tensor, float]:
     """Levenberg-Marquardt with Huber's weights within the bounds; the shares ``(P,)`` and their mean absolute error."""
     probes = PROBE * torch.eye(len(shares))
     damping, cost = 1e-3, torch.inf

@@ -41,9 +41,7 @@ class WarpedField:
     The surface is the plane through the centre with that normal, carried along as well.
     """
 
-    def __init__(
-        self, waves: Waves, center: Tensor, matrix: Tensor, translation: Tensor, normal: Tensor | None = None
-    ):
+    def __init__(self, waves: Waves, center: Tensor, matrix: Tensor, translation: Tensor, normal: Tensor | None = None):
         self.waves, self.center, self.matrix, self.translation, self.normal = waves, center, matrix, translation, normal
 
     def _unwarped(self, points: Tensor) -> Tensor:

@@ -116,7 +116,9 @@ def test_the_grid_file_is_read_as_officially(golden: Golden) -> None:
 
 def test_the_surface_has_the_very_same_faces_and_vertices(golden: Golden) -> None:
     for i in range(len(golden.ws_geometry)):
-        sdf, deformation = golden.generator.grid_fields(golden.planes.geometry[i : i + 1], golden.ws_geometry[i : i + 1])
+        sdf, deformation = golden.generator.grid_fields(
+            golden.planes.geometry[i : i + 1], golden.ws_geometry[i : i + 1]
+        )
         close(sdf, golden.outputs["grid_sdf"][i])
         vertices, faces = marching_tetrahedra(golden.grid, sdf, golden.grid.vertices + deformation)
         assert len(vertices) == int(golden.outputs["n_verts"][i])

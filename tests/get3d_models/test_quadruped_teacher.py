@@ -172,9 +172,7 @@ def test_samples_are_balanced_near_the_surface_and_on_every_part():
 
 def test_samples_depend_on_nothing_but_the_generator():
     parts = quadruped.pose(random_shapes(2))
-    first, second = (
-        quadruped.sample_near_surface(parts, 50, 0.01, torch.Generator().manual_seed(4)) for _ in range(2)
-    )
+    first, second = (quadruped.sample_near_surface(parts, 50, 0.01, torch.Generator().manual_seed(4)) for _ in range(2))
     assert torch.equal(first, second)
 
 

@@ -22,9 +22,7 @@ class DragGAN:
     Adam's rate is in units of the latents' standard deviation, since the scale of W differs between generators.
     """
 
-    def __init__(
-        self, subject: Subject, handles: Tensor, targets: Tensor, settings: DragSettings, hold: Tensor | None
-    ):
+    def __init__(self, subject: Subject, handles: Tensor, targets: Tensor, settings: DragSettings, hold: Tensor | None):
         self.subject, self.targets, self.hold = subject, targets, hold
         self.start_handles = handles
         self.step_length = settings.step_length or subject.step_length
