@@ -262,7 +262,7 @@ def covered(planes: LocalPlanes, points: Tensor, low: float, length: float) -> T
 
 
 def _places(windows: Windows, position: Tensor) -> tuple[Tensor, Tensor]:
-    """For positions ``(N, 3, M, 2)`` the texel up and left in each window ``(N, 3, M, K, 2)``, and which windows hold it.
+    """For positions ``(N, 3, M, 2)`` the texel up and left in each window ``(N, 3, M, K, 2)``, and which hold it.
 
     The second is ``(N, M, K)``: whether a point is inside the k-th window of every plane.
     """

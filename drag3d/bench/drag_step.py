@@ -125,7 +125,8 @@ def bench_drag_step(
     "windowed_mesh" (the surface refreshed at every step; "mesh_in_box" tells whether in the box around the last one or
     in full). For each: medians of "wall" and "cpu" seconds, "peak_bytes" above what was resident before the step (None
     where the system does not tell). "ratio" holds textbook / way, "gradient_difference" the largest difference of the
-    gradients relative to their largest entry, at equal latents.
+    gradients relative to their largest entry, at equal latents. Give one thread where other programs use the cores:
+    threads that wait for each other spin, and what is measured then is waiting.
     """
     config = config or GeneratorConfig()
     generator, geometry, texture = random_generator(config)
