@@ -113,6 +113,16 @@ def test_both_ways_extract_the_same_surface(small: tuple[Generator, Tensor, Tens
     assert float(apart.max()) < 1e-3
 
 
+def test_in_double_precision_the_gradients_of_both_ways_are_the_same() -> None:
+    """In single precision rounding turns the sign of a few terms of the L1 loss; here hardly any is so near to zero."""
+    generator, geometry, texture = random_generator(SMALL)
+    generator, geometry, texture = generator.double(), geometry.double(), texture.double()
+    places = torch.tensor([[0.1, 0.2, -0.1], [0.49, -0.3, 0.0]], dtype=torch.float64)
+    theirs = TextbookDrag(generator, geometry, texture, places, places - 0.1).step(refresh_mesh=False).gradient
+    ours = WindowedDrag(generator, geometry, places, places - 0.1).step().gradient
+    assert float((ours - theirs).abs().max() / theirs.abs().max()) < 1e-9
+
+
 def test_a_drag_has_arrived_when_each_coordinate_is_within_a_hundredth(small: tuple[Generator, Tensor, Tensor]) -> None:
     generator, geometry, texture = small
     places = torch.zeros(2, 3)
@@ -145,6 +155,6 @@ def test_measuring_sees_the_memory_a_step_takes() -> None:
 @pytest.mark.slow
 def test_a_windowed_step_at_the_released_size_is_far_cheaper() -> None:
     report = bench_drag_step(repeats=1, threads=1)  # on a busy machine two threads mostly wait for each other
-    assert report["gradient_difference"] < 1e-4
+    assert report["gradient_difference"] < 2e-3
     assert report["ratio"]["windowed"]["cpu"] > 6
     assert report["ratio"]["windowed_mesh"]["cpu"] > 2
