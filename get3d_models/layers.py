@@ -244,6 +244,11 @@ class Decoder(nn.Module):
 
     def forward(self, features: Tensor, ws: Tensor) -> Tensor:
         """``(N, M, inputs)`` and one latent row per layer ``(N, layers, w_dim)`` to ``(N, M, outputs)``."""
-        for layer, w in zip(self.layers, ws.unbind(1), strict=True):
-            features = layer(features, w)
+        hidden = self.hidden(features, ws)
+        return self.layers[-1](hidden, ws[:, -1])
+
+    def hidden(self, features: Tensor, ws: Tensor) -> Tensor:
+        """Activations before the last layer ``(N, M, width)``; without hidden layers the features themselves."""
+        for i, layer in enumerate(self.layers[:-1]):
+            features = layer(features, ws[:, i])
         return features

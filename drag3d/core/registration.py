@@ -1,8 +1,8 @@
 """Registration of a handle's initial neighbourhood in a changed field: Lucas and Kanade (1981) on features.
 
-A handle's *descriptor* at a point is the feature there and, for subjects with a surface, the implicit function, each
-divided by how fast it changes in space. Descriptors so have the unit of a length, and a difference of descriptors tells
-roughly how far two places are apart.
+A handle is told by the subject's descriptors and, for subjects with a surface, by the implicit function, each divided
+by how fast it changes in space. They so have the unit of a length, and their difference tells roughly how far two places are
+apart.
 
 A neighbourhood moves by an affine map (Shi and Tomasi, 1994), because an ear that is dragged also turns. Its
 *placement* is a vector of D + D^2 lengths: the translation of the handle, then the strain (the linear map minus
@@ -18,8 +18,9 @@ from torch import Tensor
 from drag3d.core.subject import Field
 
 LEVEL_SHARE = 0.7
+WINDOW = 2.0
 TRANSLATION_DAMPING = 0.01
-STRAIN_STIFFNESS = 0.1
+STRAIN_STIFFNESS = 0.01
 LARGEST_STRAIN = 1.2
 
 
@@ -33,7 +34,7 @@ class Neighbourhood:
         self.handles, self.offsets, self.spacing = handles, offsets, spacing
         self.count, self.dimensions = handles.shape
         self.radius = float(offsets.norm(dim=1).max().clamp_min(1e-12))
-        window = torch.exp(-2.0 * (offsets.norm(dim=1) / self.radius) ** 2)
+        window = torch.exp(-WINDOW * (offsets.norm(dim=1) / self.radius) ** 2)
         self.window = window / window.sum()
         self.feature_scale = self.level_scale = 1.0
         with torch.no_grad():
@@ -128,7 +129,7 @@ class Neighbourhood:
     def _describe(self, field: Field, points: Tensor) -> Tensor:
         """Descriptors ``(..., C)`` at points ``(..., D)``."""
         flat = points.flatten(0, -2)
-        described = field.features(flat) * self.feature_scale
+        described = field.descriptors(flat) * self.feature_scale
         level = field.level(flat)
         if level is not None:
             share = LEVEL_SHARE
@@ -140,7 +141,7 @@ class Neighbourhood:
         """Divide features and level by the root mean square of their slopes in the neighbourhoods."""
         points = self.points(self.unmoved()).flatten(0, 1)
         axes = torch.eye(self.dimensions, device=points.device) * self.spacing
-        features = [field.features(points + a) - field.features(points - a) for a in axes]
+        features = [field.descriptors(points + a) - field.descriptors(points - a) for a in axes]
         self.feature_scale = self._inverse_slope(features)
         if field.level(points[:1]) is not None:
             levels = [field.level(points + a) - field.level(points - a) for a in axes]  # type: ignore[operator]

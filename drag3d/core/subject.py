@@ -14,6 +14,10 @@ class Field(Protocol):
         """Features ``(M, C)`` at points ``(M, D)``, bilinear between samples."""
         ...
 
+    def descriptors(self, points: Tensor) -> Tensor:
+        """What tells best the same place of the body in a changed subject, ``(M, C)``; the features if nothing better."""
+        ...
+
     def level(self, points: Tensor) -> Tensor | None:
         """The implicit function whose zero set is the subject's surface, ``(M,)``; None for subjects without one."""
         ...

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from get3d_models.errors import InputError
 from get3d_models.generator import Generator, Latents
+from get3d_models.triplanes import LocalPlanes, LocalTriplanes, Triplanes
 
 LATENTS_MOVED = ("geometry", "texture", "both")
 SPREAD_SAMPLES = 2048
@@ -23,36 +26,68 @@ class SurfaceField:
     is that surface is s(x - deformation(x)), up to the square of the (small) deformation.
     """
 
-    def __init__(self, subject: SurfaceSubject, latents: Tensor):
-        self.subject = subject
-        generator = subject.generator
+    def __init__(self, subject: SurfaceSubject, latents: Tensor, centers: Tensor, radius: float):
+        self.subject, self.generator = subject, subject.generator
         self.ws_geometry, self.ws_texture = subject.rows(latents)
-        needs_texture = "texture" in subject.feature_planes
-        self.planes = generator.triplanes(self.ws_geometry, self.ws_texture if needs_texture else None)
+        self.needed_texture = self.ws_texture if "texture" in subject.feature_planes else None
+        self.local: LocalTriplanes | None = None
+        generator, texture = self.generator, self.needed_texture
+        if math.isfinite(radius) and generator.local_plan(centers, radius, texture is not None).worth_it:
+            self.local = generator.local_triplanes(self.ws_geometry, centers, radius, texture)
+
+    @cached_property
+    def whole(self) -> Triplanes:
+        """The whole planes, where windows around the handles are not enough."""
+        return self.generator.triplanes(self.ws_geometry, self.needed_texture)
 
     def features(self, points: Tensor) -> Tensor:
         """Features ``(M, C)`` of world points ``(M, 3)``, from the planes that the subject was told to use."""
-        generator = self.subject.generator
-        parts = [getattr(self.planes, name) for name in self.subject.feature_planes]
-        return torch.cat([generator.features(p, points[None])[0] for p in parts], dim=1)
+        return torch.cat([self._features(name, points) for name in self.subject.feature_planes], dim=1)
+
+    def descriptors(self, points: Tensor) -> Tensor:
+        """Activations ``(M, C)`` of the decoders' last hidden layers at world points ``(M, 3)``.
+
+        Triplane features belong to a place in space; what the decoder makes of them belongs to a place on the body.
+        """
+        config, parts = self.generator.config, []
+        for name in self.subject.feature_planes:
+            features = self._features(name, points)[None]
+            if name == "geometry":
+                ws = self.ws_geometry[:, config.plane_geometry_rows :]
+                parts.append(self.generator.sdf_decoder.hidden(features, ws)[0])
+            else:
+                ws = self.ws_texture[:, len(config.channels) :]
+                parts.append(self.generator.texture_decoder.hidden(features, ws)[0])
+        return torch.cat(parts, dim=1)
 
     def level(self, points: Tensor) -> Tensor:
         """Signed field ``(M,)`` at world points ``(M, 3)``: positive inside, zero on the extracted surface."""
-        return self._level(points, self.planes.geometry, self.ws_geometry)
+        return self._level(points, self._planes("geometry", points), self.ws_geometry)
 
-    def _level(self, points: Tensor, planes: Tensor, ws: Tensor) -> Tensor:
-        generator = self.subject.generator
+    def _features(self, name: str, points: Tensor) -> Tensor:
+        return self.generator.features(self._planes(name, points), points[None])[0]
+
+    def _planes(self, name: str, points: Tensor) -> Tensor | LocalPlanes:
+        if self.local is not None:
+            local = getattr(self.local, name)
+            if bool(self.generator.covers(local, points.detach()[None]).all()):
+                return local
+        return getattr(self.whole, name)
+
+    def _level(self, points: Tensor, planes: Tensor | LocalPlanes, ws: Tensor) -> Tensor:
+        generator = self.generator
         if self.subject.deforms:
             points = points - generator.deformation(generator.features(planes, points[None]), ws)[0]
         return generator.signed_distance(generator.features(planes, points[None]), ws)[0]
 
     def snap(self, points: Tensor) -> Tensor:
         """The surface points that Newton's method finds along the field's gradient from ``(M, 3)``; detached."""
-        planes, ws = self.planes.geometry.detach(), self.ws_geometry.detach()
-        low, length = self.subject.generator.box
+        ws = self.ws_geometry.detach()
+        low, length = self.generator.box
         limit = length / 32
         points = points.detach()
         for _ in range(NEWTON_STEPS):
+            planes = self._planes("geometry", points).detach()
             with torch.enable_grad():
                 points.requires_grad_(True)
                 level = self._level(points, planes, ws)
@@ -149,8 +184,8 @@ class SurfaceSubject:
         return Latents(geometry[0], texture[0]).detach()
 
     def field(self, latents: Tensor, centers: Tensor, radius: float) -> SurfaceField:
-        """One synthesis of moved rows ``(R, w_dim)``."""
-        return SurfaceField(self, latents)
+        """One synthesis of moved rows ``(R, w_dim)``, of the windows that feed the points near centres if that pays."""
+        return SurfaceField(self, latents, centers, radius)
 
     def offsets(self, radius: float, count: int, seed: int) -> Tensor:
         """Up to ``count`` offsets spread evenly over the ball of ``radius``, the centre first ``(count, 3)``."""

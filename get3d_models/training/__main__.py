@@ -21,7 +21,7 @@ def main() -> None:
 
 @main.command()
 @click.option("--out", type=click.Path(path_type=Path), default=Path("runs/quadruped"), help="Folder of the run.")
-@click.option("--steps", type=click.IntRange(1), default=20_000, help="Steps of the whole run; may change on resuming.")
+@click.option("--steps", type=click.IntRange(1), default=16_000, help="Steps of the whole run; may change on resuming.")
 @click.option("--seed", type=click.IntRange(0), default=0)
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto")
 @click.option("--threads", type=click.IntRange(1), default=1, help="Of the network; the teacher has its own process.")

@@ -27,7 +27,7 @@ class FitSettings:
     """How a generator is trained. A run is fixed by these, the configuration and the number of steps."""
 
     seed: int = 0
-    steps: int = 20_000
+    steps: int = 16_000
     shapes_per_step: int = 8
     points_per_shape: int = 3072
     learning_rate: float = 1e-2

@@ -9,6 +9,8 @@ the change of the latents that is least likely to leave the generator's distribu
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -25,7 +27,8 @@ DAMPING = 1e-2
 UNLIKELY = 1e-4  # (length per standard deviation)^2: what a change of the latents costs against moving the rest
 PULL = 0.3  # of the way back to the start, in directions that no row determines
 LARGEST_CHANGE = 0.7  # standard deviations in one step
-SKETCH_ROWS = 16
+SKETCH_ROWS = 24  # random combinations that stand for all places that should stay (Johnson and Lindenstrauss)
+SKETCH_REFRESH = 4  # steps for which their derivative is good: what is far moves little
 REST_WEIGHT = 0.3
 REST_DISTANCE = 0.2  # of the box
 HOLD_WEIGHT = 3.0
@@ -44,10 +47,16 @@ class Anchored:
         self.hold_weight = HOLD_WEIGHT if settings.hold_weight is None else settings.hold_weight
         patch = settings.patch_radius or PATCH_SCALE * subject.patch_radius
         self.offsets = subject.offsets(patch, PATCH_POINTS, settings.seed)
-        self.reach = 2 * patch + 2 * self.longest
+        self.near = 1.5 * patch + self.longest
         self.random = torch.Generator().manual_seed(settings.seed)
+        self.steps = 0
         self.change = torch.zeros(subject.basis.shape[:2], device=subject.start.device)
         self.rows: Tensor = subject.start
+
+    @property
+    def reach(self) -> float:
+        """The neighbourhoods, or everything when what should stay is looked at again."""
+        return math.inf if self.steps % SKETCH_REFRESH == 0 else self.near
 
     def latents(self) -> Tensor:
         """Start plus the change in standard deviations along the principal directions of each row."""
@@ -68,6 +77,8 @@ class Anchored:
         self.stillness = torch.cat(weights)
         with torch.no_grad():
             self.held = self._held(field)
+        signs = torch.randn(SKETCH_ROWS, len(self.held), generator=self.random) / SKETCH_ROWS**0.5
+        self.signs = signs.to(self.held.device)
 
     def track(self, field: Field, handles: Tensor) -> Tensor:
         """Register the initial neighbourhoods from where they were and from where they should be; keep the better."""
@@ -80,14 +91,18 @@ class Anchored:
         """Solve for the change that moves the handles on, and apply it within the trust region."""
         wanted = directions(handles, self.targets, self.longest)
         motion = self.neighbourhood.motion(field, self.placement)
-        difference = (self._held(field) - self.held)
-        signs = torch.randn(SKETCH_ROWS, len(difference), generator=self.random).to(difference)
-        sketch = signs @ difference / SKETCH_ROWS**0.5
-        jacobian = self._jacobian(torch.cat([motion.flatten(), sketch]))
-        change = self._least_change(jacobian, torch.cat([wanted.flatten(), -sketch.detach()]), wanted.numel())
+        if self.steps % SKETCH_REFRESH == 0:
+            sketch = self.signs @ (self._held(field) - self.held)
+            jacobian = self._jacobian(torch.cat([motion.flatten(), sketch]))
+            self.strayed, self.still_rows = sketch.detach(), jacobian[wanted.numel() :]
+        else:
+            jacobian = torch.cat([self._jacobian(motion.flatten()), self.still_rows])
+        self.steps += 1
+        change = self._least_change(jacobian, torch.cat([wanted.flatten(), -self.strayed]), wanted.numel())
         size = float(change.square().sum(dim=1).max().sqrt())
         change = change * min(self.rate, LARGEST_CHANGE / max(size, 1e-12))
         self.change = self.change + change
+        self.strayed = self.strayed + torch.einsum("nrk,rk->n", self.still_rows, change)
         moved = torch.einsum("nrk,rk->n", jacobian[: wanted.numel()], change).view_as(wanted)
         self.predicted = torch.cat([self.placement[:, : moved.shape[1]] + moved, self.placement[:, moved.shape[1] :]], dim=1)
         return float((handles - self.targets).norm(dim=1).mean())
@@ -107,7 +122,8 @@ class Anchored:
             preferred[:, member] = part.sum(dim=1, keepdim=True) + INDIVIDUAL * part
         gram = torch.einsum("nrk,mrk->nm", jacobian, preferred)
         damping = torch.full((len(gram),), UNLIKELY, device=gram.device)
-        damping[:exact] = DAMPING * gram.diagonal()[:exact].mean().clamp_min(1e-20)
+        # The handles' rows must stay firmer than those of the rest, however far one deviation moves a handle.
+        damping[:exact] = (DAMPING * gram.diagonal()[:exact].mean()).clamp(1e-20, 0.1 * UNLIKELY)
         # The pull back to the start, where the rows leave it free, keeps detours of earlier steps from adding up.
         pull = PULL * self.change
         residual = residual + torch.einsum("nrk,rk->n", jacobian, pull)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -31,7 +33,7 @@ class DragGAN:
         search = settings.search_radius or subject.search_radius
         self.patch = subject.offsets(patch, PATCH_POINTS, settings.seed)
         self.search = subject.offsets(search, SEARCH_POINTS, settings.seed + 1)
-        self.reach = 2 * search + patch + self.step_length
+        self.reach = 2 * search + patch + self.step_length if hold is None else math.inf
         self.rows = subject.start.clone().requires_grad_(True)
         deviation = subject.basis.square().sum(dim=1).mean().sqrt()
         rate = (settings.learning_rate or LEARNING_RATE) * float(deviation)
