@@ -2,29 +2,33 @@
 
 Official: ``{'G_ema': state_dict, ...}`` as GET3D's training writes it. The configuration follows from the tensors'
 shapes; what shapes cannot tell comes from a preset named after the file, or from the caller.
-Own: one safetensors file with the configuration in its metadata.
+Own: one safetensors file whose only metadata entry, the version, holds name, configuration and a note as JSON: with
+several entries, the same generator would not always give the same bytes.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
-from get3d_models.config import PRESETS, GeneratorConfig
+from get3d_models.config import FREE_ENTRIES, PRESETS, GeneratorConfig
 from get3d_models.errors import InputError
 from get3d_models.generator import Generator
 from get3d_models.safe_loading import read_checkpoint
 
 NATIVE_FORMAT = "drag3d-get3d-1"
+NAME_LENGTH = 120  # of names that come from files, in messages
 
 # Official prefix of a tensor's name, and ours.
 PREFIXES = (
@@ -38,20 +42,36 @@ PREFIXES = (
 )
 
 
+@dataclass(frozen=True)
+class NativeHeader:
+    """What a native file says besides its tensors."""
+
+    name: str
+    config: GeneratorConfig
+    note: str
+
+
 def read_generator(path: Path, name: str | None = None, **overrides: Any) -> Generator:
-    """The generator in a native or an official file, told apart by content.
+    """The generator in a native or an official file, told apart by content; named after the file by default.
 
     ``overrides`` are entries of :class:`GeneratorConfig` that tensors cannot tell (scale, grid, grid_resolution, ...).
     Raises InputError, in one line, for anything that is not a complete and finite generator.
     """
-    name = name or path.stem
-    with path.open("rb") as file:
-        head = file.read(9)
+    try:
+        with path.open("rb") as file:
+            head = file.read(9)
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror or error}") from None
     if head[8:9] == b"{":
-        config, state = _read_native(path, overrides)
-    else:
-        config, state = _read_official(path, overrides)
-    return build(config, state, name, str(path))
+        header, state = _read_native(path)
+        return build(_overridden(header.config, overrides, path), state, name or path.stem, str(path))
+    config, state = _read_official(path, overrides)
+    return build(config, state, name or path.stem, str(path))
+
+
+def read_header(path: Path) -> NativeHeader:
+    """Name, configuration and note of a native file, without its tensors; InputError for any other file."""
+    return _read_native(path, with_tensors=False)[0]
 
 
 def build(config: GeneratorConfig, state: Mapping[str, Tensor], name: str, source: str) -> Generator:
@@ -62,60 +82,68 @@ def build(config: GeneratorConfig, state: Mapping[str, Tensor], name: str, sourc
     missing = sorted(set(expected) - set(state))
     surplus = sorted(set(state) - set(expected))
     if missing or surplus:
-        said = [f"{len(v)} {k} ({', '.join(v[:2])}{', ...' if len(v) > 2 else ''})"
+        said = [f"{len(v)} {k} ({', '.join(n[:NAME_LENGTH] for n in v[:2])}{', ...' if len(v) > 2 else ''})"
                 for k, v in (("missing", missing), ("unknown", surplus)) if v]  # fmt: skip
-        raise InputError(f"{source} is not a complete GET3D generator: tensors {' and '.join(said)}")
-    for key, tensor in state.items():
-        if tuple(tensor.shape) != tuple(expected[key].shape):
-            shapes = f"{tuple(tensor.shape)}, expected {tuple(expected[key].shape)}"
-            raise InputError(f"{source} is inconsistent: tensor {key} has shape {shapes}")
-        if not tensor.is_floating_point() or not bool(torch.isfinite(tensor).all()):
-            raise InputError(f"{source} is corrupt: tensor {key} holds values that are not finite numbers")
-    generator.load_state_dict({k: v.detach().to(torch.float32).clone() for k, v in state.items()}, assign=True)
+        raise InputError(f"{source} is not a complete GET3D generator (tensors {' and '.join(said)}); get it again")
+    return _filled(generator, {k: _usable(k, state[k], expected[k], source) for k in expected})
+
+
+def _usable(key: str, tensor: Tensor, expected: Tensor, source: str) -> Tensor:
+    """A float32 copy of a tensor of the right shape that holds finite numbers."""
+    if tensor.shape != expected.shape:
+        shapes = f"{tuple(tensor.shape)}, expected {tuple(expected.shape)}"
+        raise InputError(f"{source} is inconsistent: tensor {key} has shape {shapes}; get it again")
+    if not tensor.is_floating_point():
+        kind = str(tensor.dtype).removeprefix("torch.")
+        raise InputError(f"{source} is corrupt: tensor {key} holds {kind} numbers instead of floats; get it again")
+    copy = tensor.detach().to(torch.float32, copy=True, memory_format=torch.contiguous_format)
+    if not bool(torch.isfinite(copy).all()):
+        raise InputError(f"{source} is corrupt: tensor {key} holds NaN or infinite numbers; get it again")
+    return copy
+
+
+def _filled(generator: Generator, state: dict[str, Tensor]) -> Generator:
+    generator.load_state_dict(state, assign=True)
     return generator.requires_grad_(False).eval()
 
 
 def write_generator(path: Path, generator: Generator, note: str = "") -> None:
     """Write the native format, atomically; the same generator always gives the same bytes."""
-    metadata = {
-        "format": NATIVE_FORMAT,
-        "name": generator.name,
-        "config": json.dumps(generator.config.to_dict()),
-        "note": note,
-    }
+    about = {"config": generator.config.to_dict(), "name": generator.name, "note": note}
     state = {k: v.detach().cpu().contiguous().clone() for k, v in generator.state_dict().items()}
+    content = save(state, metadata={NATIVE_FORMAT: json.dumps(about, allow_nan=False)})
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        save_file(state, temporary, metadata=metadata)
+        temporary.write_bytes(content)
         os.replace(temporary, path)
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror or error}") from None
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def infer_config(state: Mapping[str, Tensor], source: str, **chosen: Any) -> GeneratorConfig:
     """The configuration of a state in our naming; ``chosen`` fills in what shapes cannot tell."""
-    try:
-        blocks = sorted({int(m[1]) for k in state if (m := re.match(r"synthesis\.b(\d+)\.conv1\.weight$", k))})
-        hidden = sum(1 for k in state if re.match(r"sdf_decoder\.layers\.\d+\.weight$", k)) - 1
-        texture = state[f"texture_decoder.layers.{hidden}.weight"]
-        sizes: dict[str, Any] = {
-            "z_dim": state["mapping_geometry.fc0.weight"].shape[1],
-            "w_dim": state["mapping_geometry.fc0.weight"].shape[0],
-            "mapping_layers": sum(1 for k in state if re.match(r"mapping_geometry\.fc\d+\.weight$", k)),
-            "channels": tuple(state[f"synthesis.b{r}.conv1.weight"].shape[0] for r in blocks),
-            "plane_channels": state["synthesis.b4.togeo.weight"].shape[0] // 3,
-            "decoder_width": state["sdf_decoder.layers.0.weight"].shape[0] if hidden else 32,
-            "decoder_layers": hidden,
-            "texture_features": texture.shape[0],
-        }
-    except (KeyError, IndexError) as error:
-        raise InputError(f"{source} is not a GET3D generator: it has no tensor {error}") from None
-    clash = sorted(k for k in chosen if k in sizes and chosen[k] != sizes[k])
-    if clash:
-        raise InputError(f"{source}: {', '.join(clash)} follows from the file's tensors and cannot be overridden")
-    return GeneratorConfig(**{**sizes, **chosen})
+    blocks = sorted({int(m[1]) for k in state if (m := re.fullmatch(r"synthesis\.b([0-9]{1,6})\.conv1\.weight", k))})
+    hidden = sum(1 for k in state if re.fullmatch(r"sdf_decoder\.layers\.[0-9]+\.weight", k)) - 1
+
+    def size(key: str, axis: int = 0) -> int:
+        if key not in state or state[key].ndim <= axis:
+            raise InputError(f"{source} is not a GET3D generator (it has no usable tensor {key}); give another file")
+        return state[key].shape[axis]
+
+    sizes: dict[str, Any] = {
+        "z_dim": size("mapping_geometry.fc0.weight", 1),
+        "w_dim": size("mapping_geometry.fc0.weight"),
+        "mapping_layers": sum(1 for k in state if re.fullmatch(r"mapping_geometry\.fc[0-9]+\.weight", k)),
+        "plane_channels": size("synthesis.b4.togeo.weight") // 3,
+        "channels": tuple(size(f"synthesis.b{r}.conv1.weight") for r in blocks),
+        "decoder_width": size("sdf_decoder.layers.0.weight") if hidden else GeneratorConfig.decoder_width,
+        "decoder_layers": hidden,
+        "texture_features": size(f"texture_decoder.layers.{hidden}.weight"),
+    }
+    return _overridden(GeneratorConfig.from_dict(sizes), chosen, source)
 
 
 def official_state(state: Mapping[str, Tensor], source: str = "the checkpoint") -> dict[str, Tensor]:
@@ -123,43 +151,65 @@ def official_state(state: Mapping[str, Tensor], source: str = "the checkpoint") 
     renamed = {}
     for key, tensor in state.items():
         if key.startswith("synthesis.generator.mlp_synthesis_weight."):
-            raise InputError(
-                f"{source} was trained with FlexiCubes, which is not supported yet; only DMTet models load"
-            )
+            raise InputError(f"{source} was trained with FlexiCubes, which is not supported; only DMTet models load")
         ours = next((new + key[len(old) :] for old, new in PREFIXES if key.startswith(old)), None)
         if ours is None or not isinstance(tensor, Tensor):
-            raise InputError(f"{source} is not a GET3D generator: it holds an unknown tensor {key!r}")
+            unknown = key[:NAME_LENGTH]
+            raise InputError(f"{source} is not a GET3D generator (it holds an unknown {unknown!r}); give another file")
         renamed[ours] = tensor
     return renamed
 
 
-def _read_native(path: Path, overrides: dict[str, Any]) -> tuple[GeneratorConfig, dict[str, Tensor]]:
+def _overridden(config: GeneratorConfig, overrides: Mapping[str, Any], source: object) -> GeneratorConfig:
+    """The configuration with other free entries. Sizes may be given too, if they are what the tensors say."""
+    known = config.to_dict()
+    clash = sorted(k for k, v in overrides.items() if k in known and k not in FREE_ENTRIES and v != known[k])
+    if clash:
+        raise InputError(f"{source}: {', '.join(clash)} follows from the file's tensors; leave it out")
+    return GeneratorConfig.from_dict({**known, **overrides})
+
+
+def _read_native(path: Path, with_tensors: bool = True) -> tuple[NativeHeader, dict[str, Tensor]]:
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            if metadata.get("format") != NATIVE_FORMAT:
-                raise InputError(f"{path} is a safetensors file, but not one of drag3d's generators ({NATIVE_FORMAT})")
-            config = json.loads(metadata["config"])
-            state = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118 (not a dict)
-    except (SafetensorError, KeyError, ValueError, TypeError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{path} is a damaged generator file ({_one_line(error)}); get it again") from None
-    if not isinstance(config, dict):
-        raise InputError(f"{path} is a damaged generator file (its configuration is not an object); get it again")
-    stored = GeneratorConfig.from_dict(config)
-    free = {k: v for k, v in overrides.items() if v is not None}
-    return GeneratorConfig.from_dict({**stored.to_dict(), **free}), state
+            if NATIVE_FORMAT not in metadata:
+                raise InputError(
+                    f"{path} is a safetensors file, but not one of drag3d's generators ({NATIVE_FORMAT}); give another"
+                )
+            header = _header(metadata[NATIVE_FORMAT], path)
+            state = {k: file.get_tensor(k) for k in file.keys()} if with_tensors else {}  # noqa: SIM118 (not a dict)
+    except (SafetensorError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is a damaged generator file ({str(error)[:NAME_LENGTH]}); get it again") from None
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror or error}") from None
+    return header, state
+
+
+def _header(text: str, path: Path) -> NativeHeader:
+    try:
+        about = json.loads(text)
+    except (ValueError, RecursionError):
+        about = None
+    if (
+        not isinstance(about, dict)
+        or set(about) != {"config", "name", "note"}
+        or not isinstance(about["config"], dict)
+        or not all(isinstance(about[k], str) for k in ("name", "note"))
+    ):
+        raise InputError(f"{path} is a damaged generator file (its description makes no sense); get it again")
+    try:
+        config = GeneratorConfig.from_dict(about["config"])
+    except InputError as error:
+        raise InputError(f"{path} is a damaged generator file: {error}; get it again") from None
+    return NativeHeader(about["name"], config, about["note"])
 
 
 def _read_official(path: Path, overrides: dict[str, Any]) -> tuple[GeneratorConfig, dict[str, Tensor]]:
     content = read_checkpoint(path, top_level_keys=("G_ema",))
     if not isinstance(content, Mapping) or not isinstance(content.get("G_ema"), Mapping):
-        raise InputError(f"{path} is not a GET3D checkpoint: it has no 'G_ema' with the averaged generator's tensors")
+        raise InputError(
+            f"{path} is not a GET3D checkpoint (it has no 'G_ema' with the averaged generator's tensors); give another"
+        )
     state = official_state({str(k): v for k, v in content["G_ema"].items()}, str(path))
-    chosen = {**PRESETS.get(path.stem, {}), **{k: v for k, v in overrides.items() if v is not None}}
-    return infer_config(state, str(path), **chosen), state
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:160]
+    return infer_config(state, str(path), **{**PRESETS.get(path.stem, {}), **overrides}), state

@@ -56,8 +56,13 @@ class GeneratorConfig:
             raise InputError("the generator's configuration has a size beyond any known model")
         if self.grid not in GRID_KINDS:
             raise InputError(f"unknown tetrahedral grid {self.grid!r}; known: {', '.join(GRID_KINDS)}")
-        if not 4 <= self.grid_resolution <= 512 or not 0 < self.scale < 1e3 or not self.deformation_multiplier > 0:
-            raise InputError("the grid resolution must be 4 to 512, its scale and the deformation multiplier positive")
+        if not 4 <= self.grid_resolution <= 512:
+            raise InputError(f"the grid resolution must be 4 to 512, not {self.grid_resolution}")
+        for name in ("scale", "deformation_multiplier"):
+            if not 0 < getattr(self, name) < 1e3:
+                raise InputError(f"the generator's {name} must be above 0 and below 1000, not {getattr(self, name)}")
+        if self.conv_clamp is not None and not 0 < self.conv_clamp < 1e30:
+            raise InputError(f"the generator's conv_clamp must be positive and finite or None, not {self.conv_clamp}")
         if self.iso_surface != "dmtet":
             raise InputError(f"iso-surface {self.iso_surface!r} is not supported; only 'dmtet' is")
 
@@ -91,10 +96,12 @@ class GeneratorConfig:
         known = {f.name: f for f in dataclasses.fields(cls)}
         unknown = sorted(set(values) - set(known))
         if unknown:
-            raise InputError(f"unknown entries in the generator's configuration: {', '.join(unknown)}")
+            raise InputError(
+                f"unknown entries in the generator's configuration: {', '.join(str(n)[:40] for n in unknown)}"
+            )
         for name, value in values.items():
-            if not _fits(value, getattr(cls, name)):
-                raise InputError(f"the generator's configuration has {name} = {value!r}, which is not usable")
+            if not _fits(value, getattr(cls, name), optional=name == "conv_clamp"):
+                raise InputError(f"the generator's configuration has {name} = {str(value)[:40]!r}, which is not usable")
         return cls(**values)
 
 
@@ -112,11 +119,12 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 
 
-def _fits(value: Any, default: Any) -> bool:
+def _fits(value: Any, default: Any, optional: bool) -> bool:
+    """Whether a value may stand where the default does, by its type; a number by not being NaN, too."""
+    if value is None:
+        return optional
     if isinstance(default, tuple):
         return isinstance(value, list | tuple) and all(type(v) is int for v in value)
-    if isinstance(default, int):
-        return type(value) is int
     if isinstance(default, float):
-        return value is None or type(value) is int or (type(value) is float and not math.isnan(value))
-    return isinstance(value, type(default))
+        return type(value) is int or (type(value) is float and not math.isnan(value))
+    return type(value) is type(default)

@@ -250,6 +250,7 @@ class Generator(nn.Module):
 
     def with_config(self, **changes: object) -> Generator:
         """This generator, sharing its weights, with another grid, scale or other entry that no tensor fixes."""
-        copy = Generator(replace(self.config, **changes), self.name)  # type: ignore[arg-type]
+        with torch.device("meta"):  # no random weights first
+            copy = Generator(replace(self.config, **changes), self.name)  # type: ignore[arg-type]
         copy.load_state_dict(self.state_dict(), assign=True)
         return copy.requires_grad_(False)

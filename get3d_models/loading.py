@@ -25,13 +25,18 @@ def embedded_models() -> dict[str, Path]:
 def load(name_or_path: str | Path, device: str = "cpu", **overrides: Any) -> Generator:
     """A frozen generator, from the name of an embedded model, a native ``.safetensors`` or an official checkpoint.
 
-    ``overrides`` replace entries of :class:`get3d_models.GeneratorConfig` that tensors cannot tell, such as ``scale``,
-    ``grid``, ``grid_resolution``, ``conv_clamp``. Raises InputError with one line for everything that cannot be loaded.
+    ``overrides`` replace entries of :class:`get3d_models.GeneratorConfig` that tensors cannot tell: ``scale``,
+    ``grid``, ``grid_resolution``, ``deformation_multiplier``, ``conv_clamp`` (None for none). Raises InputError, in one
+    line, for everything that cannot be loaded.
     """
     from get3d_models.checkpoint import read_generator
 
-    path = resolve(name_or_path)
-    return read_generator(path, **overrides).to(device)
+    generator = read_generator(resolve(name_or_path), **overrides)
+    try:
+        return generator.to(device)
+    except (RuntimeError, AssertionError) as error:  # torch says the latter where it was built without CUDA
+        said = str(error).split("\n", maxsplit=1)[0][:160]
+        raise InputError(f"the device {device!r} cannot be used ({said}); 'cpu' always can") from None
 
 
 def resolve(name_or_path: str | Path) -> Path:
@@ -40,13 +45,17 @@ def resolve(name_or_path: str | Path) -> Path:
     models = embedded_models()
     if text in models:
         return models[text]
-    path = Path(text).expanduser()
-    if path.is_dir():
-        raise InputError(f"{path} is a directory; give the checkpoint file inside it")
-    if path.is_file():
-        return path
-    if path.parent != Path() and not path.parent.is_dir():
-        raise InputError(f"there is no directory {path.parent}, so no model file {path.name} in it")
+    try:
+        path = Path(text).expanduser()
+        if path.is_dir():
+            raise InputError(f"{path} is a directory; give the checkpoint file inside it")
+        if path.is_file():
+            return path
+        if path.parent != Path() and not path.parent.is_dir():
+            raise InputError(f"there is no directory {path.parent}, so no model file {path.name} in it")
+    except (OSError, RuntimeError) as error:  # a forbidden or over-long path; a home directory nobody has
+        said = error.strerror if isinstance(error, OSError) else error
+        raise InputError(f"no model {text[:120]!r} ({said}): give an embedded name or the path of a file") from None
     nearest = difflib.get_close_matches(text, models, n=1, cutoff=0.5)
     hint = f"did you mean {nearest[0]!r}?" if nearest else f"embedded models: {', '.join(models) or 'none'}."
-    raise InputError(f"no model {text!r}: {hint} Or give the path of a checkpoint file.")
+    raise InputError(f"no model {text[:120]!r}: {hint} Or give the path of a checkpoint file.")

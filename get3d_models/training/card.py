@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
-
+from get3d_models.checkpoint import read_header
 from get3d_models.config import GeneratorConfig
 from get3d_models.errors import InputError
 from get3d_models.generator import Generator
@@ -32,9 +31,8 @@ class TrainingRun:
 def read_run(model: Path, log: Path, hardware: str = "", time: str = "") -> TrainingRun:
     """The run behind a file that ``train`` wrote; InputError where file and log do not tell of the same run."""
     try:
-        with safe_open(model, framework="pt") as file:
-            note = (file.metadata() or {}).get("note", "")
-    except (OSError, SafetensorError) as error:
+        note = read_header(model).note
+    except InputError as error:
         raise InputError(f"{model} is not a model file that training wrote; give its .safetensors file") from error
     said = re.fullmatch(r"seed (\d+), (\d+) steps", note)
     if said is None:
