@@ -17,6 +17,7 @@ LATENTS_MOVED = ("geometry", "texture", "both")
 SPREAD_SAMPLES = 2048
 NEWTON_STEPS = 4
 REST_POINTS = 1024
+KEPT = 1e-3
 
 
 class SurfaceField:
@@ -38,7 +39,8 @@ class SurfaceField:
     @cached_property
     def whole(self) -> Triplanes:
         """The whole planes, where windows around the handles are not enough."""
-        return self.generator.triplanes(self.ws_geometry, self.needed_texture)
+        with torch.enable_grad():  # tracking, which wants no gradient, may be the first to ask; the step that follows does
+            return self.generator.triplanes(self.ws_geometry, self.needed_texture)
 
     def features(self, points: Tensor) -> Tensor:
         """Features ``(M, C)`` of world points ``(M, 3)``, from the planes that the subject was told to use."""
@@ -115,7 +117,7 @@ def latent_spread(mapping: torch.nn.Module, z_dim: int, device: torch.device) ->
     mean = w.mean(dim=0)
     _, deviations, axes = torch.linalg.svd(w - mean, full_matrices=False)
     deviations = deviations / (len(w) - 1) ** 0.5
-    kept = deviations > 1e-3 * deviations[0]
+    kept = deviations > KEPT * deviations[0]
     return Spread(mean, axes[kept] * deviations[kept, None])
 
 
