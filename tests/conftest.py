@@ -7,11 +7,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import torch
 
 if TYPE_CHECKING:
     from get3d_models import Generator
 
 TEST_RESOLUTION = 16
+
+# The tests' networks are small, and two test processes may share two cores: more threads would wait for each other.
+torch.set_num_threads(1)
+for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):  # for the programs that tests start
+    os.environ.setdefault(variable, "1")
 
 
 @pytest.fixture(scope="session")

@@ -114,22 +114,7 @@ def test_a_tolerance_of_ones_own_is_met(method: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("solid", "deviation"),
-    [
-        (False, 0.05),
-        (False, 0.3),
-        (True, 0.05),
-        (True, 0.2),
-        pytest.param(
-            True,
-            0.3,
-            marks=pytest.mark.xfail(
-                strict=True,
-                reason="stalls 0.033 short: rows that should be exact are damped by DAMPING * |dp/dc|^2, more than the "
-                "UNLIKELY that damps those which should stay where a standard deviation moves a handle by over 0.1",
-            ),
-        ),
-    ],
+    ("solid", "deviation"), [(False, 0.05), (False, 0.3), (True, 0.05), (True, 0.2), (True, 0.3)]
 )
 def test_the_default_method_arrives_whatever_a_standard_deviation_of_the_latents_moves(
     solid: bool, deviation: float
@@ -148,19 +133,21 @@ def test_the_default_method_arrives_whatever_a_standard_deviation_of_the_latents
 def test_what_is_held_keeps_still_where_it_would_have_come_along(method: str, solid: bool) -> None:
     """The generator moves the second blob by half of what the first moves, unless told otherwise.
 
-    At the paper's weight of 20 Adam needs ten times the steps of a drag without: all gradient is that of holding.
+    The weights are of different things. At the paper's 20 Adam needs ten times the steps of a drag without: all gradient
+    is that of holding. The default method holds everything a little; what is told to stay must count for much more.
     """
+    weight = {"draggan": 3.0, "default": 30.0}[method]
     moved = {}
     for held in (False, True):
         subject = ToySubject(2, solid, coupling=0.5)
         handles, targets = (p[:1] for p in points_of(subject))
         hold = subject.rest[len(subject.rest) // 2 :] if held else None
-        last = list(Drag(subject, handles, targets, settings_for(method, hold_weight=3.0), hold))[-1]
+        last = list(Drag(subject, handles, targets, settings_for(method, hold_weight=weight), hold))[-1]
         assert last.reason is StopReason.ARRIVED
         assert float(true_distances(subject, handles, targets, last).max()) <= 1.5 * subject.tolerance
         moved[held] = float(subject.shifts(last.latents)[1].norm())
     assert moved[True] < 0.1 * moved[False]
-    assert moved[False] > 0.04
+    assert moved[False] > 0.03
 
 
 def test_holding_nothing_is_as_good_as_no_holding(method: str) -> None:

@@ -50,6 +50,9 @@ class WarpedField:
     def features(self, points: Tensor) -> Tensor:
         return self.waves(self._unwarped(points))
 
+    def descriptors(self, points: Tensor) -> Tensor:
+        return self.features(points)
+
     def level(self, points: Tensor) -> Tensor | None:
         return None if self.normal is None else (self._unwarped(points) - self.center) @ self.normal
 
@@ -71,6 +74,9 @@ class ToyField:
             fading = torch.exp(-0.5 * ((at_start - center) / BLOB).square().sum(dim=1, keepdim=True))
             parts.append(fading * waves(at_start))
         return torch.stack(parts).sum(dim=0)
+
+    def descriptors(self, points: Tensor) -> Tensor:
+        return self.features(points)
 
     def level(self, points: Tensor) -> Tensor | None:
         if not self.subject.solid:
