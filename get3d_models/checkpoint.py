@@ -125,8 +125,12 @@ def write_generator(path: Path, generator: Generator, note: str = "") -> None:
 
 def infer_config(state: Mapping[str, Tensor], source: str, **chosen: Any) -> GeneratorConfig:
     """The configuration of a state in our naming; ``chosen`` fills in what shapes cannot tell."""
-    blocks = sorted({int(m[1]) for k in state if (m := re.fullmatch(r"synthesis\.b([0-9]{1,6})\.conv1\.weight", k))})
-    hidden = sum(1 for k in state if re.fullmatch(r"sdf_decoder\.layers\.[0-9]+\.weight", k)) - 1
+
+    def numbers(pattern: str) -> list[int]:
+        return sorted({int(m[1]) for k in state if (m := re.fullmatch(pattern, k))})
+
+    blocks = numbers(r"synthesis\.b([0-9]{1,6})\.\w+\.weight")
+    hidden = max(numbers(r"\w+_decoder\.layers\.([0-9]{1,6})\.weight"), default=0)
 
     def size(key: str, axis: int = 0) -> int:
         if key not in state or state[key].ndim <= axis:
@@ -136,7 +140,7 @@ def infer_config(state: Mapping[str, Tensor], source: str, **chosen: Any) -> Gen
     sizes: dict[str, Any] = {
         "z_dim": size("mapping_geometry.fc0.weight", 1),
         "w_dim": size("mapping_geometry.fc0.weight"),
-        "mapping_layers": sum(1 for k in state if re.fullmatch(r"mapping_geometry\.fc[0-9]+\.weight", k)),
+        "mapping_layers": max(numbers(r"mapping_\w+\.fc([0-9]{1,6})\.weight"), default=0) + 1,
         "plane_channels": size("synthesis.b4.togeo.weight") // 3,
         "channels": tuple(size(f"synthesis.b{r}.conv1.weight") for r in blocks),
         "decoder_width": size("sdf_decoder.layers.0.weight") if hidden else GeneratorConfig.decoder_width,

@@ -60,9 +60,10 @@ class GeneratorConfig:
             raise InputError(f"the grid resolution must be 4 to 512, not {self.grid_resolution}")
         for name in ("scale", "deformation_multiplier"):
             if not 0 < getattr(self, name) < 1e3:
-                raise InputError(f"the generator's {name} must be above 0 and below 1000, not {getattr(self, name)}")
+                value = str(getattr(self, name))[:40]
+                raise InputError(f"the generator's {name} must be above 0 and below 1000, not {value}")
         if self.conv_clamp is not None and not 0 < self.conv_clamp < 1e30:
-            raise InputError(f"the generator's conv_clamp must be positive and finite or None, not {self.conv_clamp}")
+            raise InputError(f"the generator's conv_clamp must be None or positive, not {str(self.conv_clamp)[:40]}")
         if self.iso_surface != "dmtet":
             raise InputError(f"iso-surface {self.iso_surface!r} is not supported; only 'dmtet' is")
 
