@@ -2,6 +2,7 @@
 
 import argparse
 import io
+import os
 import pickle
 import pickletools
 import random
@@ -191,7 +192,9 @@ def rearranged(choice: int, moves: list[Move]) -> bytes:
     return b"".join(argument for _, argument in opcodes)
 
 
-quick = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+# More, to look for what few do not find: DRAG3D_FUZZ=100000 pytest -k fuzz
+FILES = int(os.environ.get("DRAG3D_FUZZ", "2000"))
+quick = settings(max_examples=max(100, FILES // 20), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 MOVES = st.lists(
     st.tuples(
         st.sampled_from(MOVE_KINDS), st.integers(0, 2), st.integers(0, 9999), st.integers(1, 5), st.integers(0, 9999)
@@ -249,11 +252,11 @@ def random_damage(generator: random.Random) -> bytes:
 
 
 @pytest.mark.slow
-def test_ten_thousand_damaged_files_end_well(tmp_path: Path) -> None:
+def test_thousands_of_damaged_files_end_well(tmp_path: Path) -> None:
     generator = random.Random(20)
-    ends = [read(tmp_path / "damaged", random_damage(generator)) for _ in range(10_000)]
+    ends = [read(tmp_path / "damaged", random_damage(generator)) for _ in range(FILES)]
     loaded = ends.count("data")
-    assert loaded > 500, "damage that is never survived explores nothing"
+    assert loaded > FILES / 20, "damage that is never survived explores nothing"
     reasons = {end.split("damaged", 1)[1].split("(")[-1][:30] for end in ends if end != "data"}
     assert len(reasons) > 25, "all over the reader"
 
@@ -261,7 +264,7 @@ def test_ten_thousand_damaged_files_end_well(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_damaged_files_take_500_mb_and_run_nothing(tmp_path: Path) -> None:
     generator = random.Random(3)
-    paths = [tmp_path / f"{i}" for i in range(3000)]
+    paths = [tmp_path / f"{i}" for i in range(FILES)]
     for path in paths:
         path.write_bytes(random_damage(generator))
     jailed = read_in_jail(*paths, seconds=280)
