@@ -31,7 +31,7 @@ SKETCH_ROWS = 24  # random combinations that stand for all places that should st
 SKETCH_REFRESH = 4  # steps for which their derivative is good: what is far moves little
 REST_WEIGHT = 0.3
 REST_DISTANCE = 0.2  # of the box
-HOLD_WEIGHT = 3.0
+HOLD_WEIGHT = 10.0
 
 
 class Anchored:
