@@ -1,8 +1,8 @@
 """Registration of a handle's initial neighbourhood in a changed field: Lucas and Kanade (1981) on features.
 
 A handle is told by the subject's descriptors and, for subjects with a surface, by the implicit function, each divided
-by how fast it changes in space. They so have the unit of a length, and their difference tells roughly how far two places are
-apart.
+by how fast it changes in space. They so have the unit of a length, and their difference tells roughly how far two
+places are apart.
 
 A neighbourhood moves by an affine map (Shi and Tomasi, 1994), because an ear that is dragged also turns. Its
 *placement* is a vector of D + D^2 lengths: the translation of the handle, then the strain (the linear map minus

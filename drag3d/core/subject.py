@@ -15,7 +15,7 @@ class Field(Protocol):
         ...
 
     def descriptors(self, points: Tensor) -> Tensor:
-        """What tells best the same place of the body in a changed subject, ``(M, C)``; the features if nothing better."""
+        """What best tells the same place of the body in a changed subject, ``(M, C)``; if nothing else the features."""
         ...
 
     def level(self, points: Tensor) -> Tensor | None:

@@ -39,7 +39,7 @@ class SurfaceField:
     @cached_property
     def whole(self) -> Triplanes:
         """The whole planes, where windows around the handles are not enough."""
-        with torch.enable_grad():  # tracking, which wants no gradient, may be the first to ask; the step that follows does
+        with torch.enable_grad():  # tracking may be the first to ask, without a need of gradients; the step has one
             return self.generator.triplanes(self.ws_geometry, self.needed_texture)
 
     def features(self, points: Tensor) -> Tensor:

@@ -113,9 +113,7 @@ def test_a_tolerance_of_ones_own_is_met(method: str) -> None:
     assert 0.005 < float(last.distances.max()) <= 0.05
 
 
-@pytest.mark.parametrize(
-    ("solid", "deviation"), [(False, 0.05), (False, 0.3), (True, 0.05), (True, 0.2), (True, 0.3)]
-)
+@pytest.mark.parametrize(("solid", "deviation"), [(False, 0.05), (False, 0.3), (True, 0.05), (True, 0.2), (True, 0.3)])
 def test_the_default_method_arrives_whatever_a_standard_deviation_of_the_latents_moves(
     solid: bool, deviation: float
 ) -> None:
@@ -133,8 +131,9 @@ def test_the_default_method_arrives_whatever_a_standard_deviation_of_the_latents
 def test_what_is_held_keeps_still_where_it_would_have_come_along(method: str, solid: bool) -> None:
     """The generator moves the second blob by half of what the first moves, unless told otherwise.
 
-    The weights are of different things. At the paper's 20 Adam needs ten times the steps of a drag without: all gradient
-    is that of holding. The default method holds everything a little; what is told to stay must count for much more.
+    The weights are of different things. At the paper's 20 Adam needs ten times the steps of a drag without: all
+    gradient is that of holding. The default method holds everything a little; what is told to stay must count for
+    much more.
     """
     weight = {"draggan": 3.0, "default": 30.0}[method]
     moved = {}

@@ -194,7 +194,9 @@ def rearranged(choice: int, moves: list[Move]) -> bytes:
 
 # More, to look for what few do not find: DRAG3D_FUZZ=100000 pytest -k fuzz
 FILES = int(os.environ.get("DRAG3D_FUZZ", "2000"))
-quick = settings(max_examples=max(100, FILES // 20), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+quick = settings(
+    max_examples=max(100, FILES // 20), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 MOVES = st.lists(
     st.tuples(
         st.sampled_from(MOVE_KINDS), st.integers(0, 2), st.integers(0, 9999), st.integers(1, 5), st.integers(0, 9999)

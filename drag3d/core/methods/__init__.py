@@ -14,12 +14,14 @@ from get3d_models.errors import InputError
 class Method(Protocol):
     """What differs between ways to drag: how latents are parametrised, handles tracked and a step taken."""
 
-    reach: float
-    """How far around the handles the field will be asked for."""
-
     def __init__(
         self, subject: Subject, handles: Tensor, targets: Tensor, settings: DragSettings, hold: Tensor | None
     ): ...
+
+    @property
+    def reach(self) -> float:
+        """How far around the handles the next field will be asked for."""
+        ...
 
     def latents(self) -> Tensor:
         """The latent rows ``(R, w_dim)`` as they are now, with a graph to what the method optimises."""

@@ -37,12 +37,10 @@ HOLD_WEIGHT = 10.0
 class Anchored:
     """Gauss-Newton on the places of the initial neighbourhoods, in whitened W with a small W+ part."""
 
-    def __init__(
-        self, subject: Subject, handles: Tensor, targets: Tensor, settings: DragSettings, hold: Tensor | None
-    ):
+    def __init__(self, subject: Subject, handles: Tensor, targets: Tensor, settings: DragSettings, hold: Tensor | None):
         self.subject, self.targets, self.hold, self.settings = subject, targets, hold, settings
         self.start_handles = handles
-        self.longest = (settings.step_length or STEP_FACTOR * subject.step_length)
+        self.longest = settings.step_length or STEP_FACTOR * subject.step_length
         self.rate = 1.0 if settings.learning_rate is None else settings.learning_rate
         self.hold_weight = HOLD_WEIGHT if settings.hold_weight is None else settings.hold_weight
         patch = settings.patch_radius or PATCH_SCALE * subject.patch_radius
@@ -104,7 +102,9 @@ class Anchored:
         self.change = self.change + change
         self.strayed = self.strayed + torch.einsum("nrk,rk->n", self.still_rows, change)
         moved = torch.einsum("nrk,rk->n", jacobian[: wanted.numel()], change).view_as(wanted)
-        self.predicted = torch.cat([self.placement[:, : moved.shape[1]] + moved, self.placement[:, moved.shape[1] :]], dim=1)
+        self.predicted = torch.cat(
+            [self.placement[:, : moved.shape[1]] + moved, self.placement[:, moved.shape[1] :]], dim=1
+        )
         return float((handles - self.targets).norm(dim=1).mean())
 
     def _jacobian(self, values: Tensor) -> Tensor:
