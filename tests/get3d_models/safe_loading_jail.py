@@ -8,7 +8,7 @@ from pathlib import Path
 
 WARM_UP = Path(__file__).parents[1] / "data/golden/stylegan2/rosinality64/g_ema_zip.pt"
 
-# Reads each file named on standard input within 500 MB more than an interpreter with torch takes and 5 s of CPU time,
+# Reads each file named on standard input within 500 MB more than an interpreter with torch takes and 10 s of CPU time,
 # while an audit hook watches for code being compiled, imported or run.
 JAIL = """
 import json, resource, signal, sys
@@ -26,7 +26,7 @@ sys.addaudithook(watch)
 baseline = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (baseline + 500 * 2**20,) * 2)
 for name in names:
-    signal.setitimer(signal.ITIMER_PROF, 5)
+    signal.setitimer(signal.ITIMER_PROF, 10)
     seen, outcome, message = [], "load_without_executing", ""
     try:
         read_checkpoint(name)
