@@ -1,8 +1,10 @@
 """The Khronos validator finds nothing wrong with a GLB that Drag3D wrote: no error, no warning, not even a hint."""
 
+import contextlib
 import json
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +25,22 @@ def node() -> str:
     if node is None or npm is None:
         pytest.skip("node and npm are not installed: the Khronos validator cannot run")
     if not (NODE_PROJECT / "node_modules" / "gltf-validator").is_dir():
+        install(npm)
+    return node
+
+
+def install(npm: str) -> None:
+    """Install beside and move into place, since another test process may be doing the same."""
+    with tempfile.TemporaryDirectory(prefix="node_modules.", dir=NODE_PROJECT) as name:
+        folder = Path(name)
+        for file in ("package.json", "package-lock.json"):
+            shutil.copy(NODE_PROJECT / file, folder)
         command = [npm, "ci", "--no-audit", "--no-fund"]
-        installed = subprocess.run(command, cwd=NODE_PROJECT, capture_output=True, text=True, check=False)
+        installed = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
         if installed.returncode:
             pytest.skip(f"npm could not install gltf-validator: {installed.stderr.strip()[-200:]}")
-    return node
+        with contextlib.suppress(OSError):  # the other was faster
+            (folder / "node_modules").rename(NODE_PROJECT / "node_modules")
 
 
 def validate(node: str, path: Path) -> dict[str, Any]:
