@@ -115,7 +115,7 @@ def test_truncation_moves_w_along_the_line_to_the_average() -> None:
 def slow_convolution(layer: ModulatedConvolution, x: Tensor, w: Tensor) -> Array:
     """Weights modulated and demodulated for each sample, then plain convolutions channel by channel."""
     styles, weight = affine(layer.affine, w), array(layer.weight)
-    noise = array(layer.noise_const) * float(layer.noise_strength)
+    noise = array(layer.noise_const) * layer.noise_strength.item()
     results = []
     for sample, style in zip(array(x), styles, strict=True):
         own = weight * style[None, :, None, None]
@@ -193,7 +193,7 @@ def test_a_style_of_zeros_gives_noise_and_bias_and_no_nan() -> None:
     layer.affine.weight.data.zero_()
     layer.affine.bias.data.zero_()
     found = layer(torch.randn(1, 3, 8, 8, dtype=torch.float64), torch.randn(1, 6, dtype=torch.float64))
-    noise = array(layer.noise_const) * float(layer.noise_strength)
+    noise = array(layer.noise_const) * layer.noise_strength.item()
     close(found[0], lrelu(noise + array(layer.bias)[:, None, None]))
 
 
@@ -239,8 +239,8 @@ def test_to_planes_is_a_1x1_convolution_with_styles_over_root_of_channels_and_no
     expected = np.zeros((2, 6, 3, 3))
     for n, style in enumerate(affine(layer.affine, w) / math.sqrt(5)):
         for o in range(6):
-            expected[n, o] = sum(array(x)[n, i] * float(layer.weight[o, i, 0, 0]) * style[i] for i in range(5))
-            expected[n, o] += float(layer.bias[o])
+            expected[n, o] = sum(array(x)[n, i] * layer.weight[o, i, 0, 0].item() * style[i] for i in range(5))
+            expected[n, o] += layer.bias[o].item()
     bound = math.inf if clamp is None else clamp
     assert (expected < 0).any() and (clamp is None or (np.abs(expected) > bound).any())
     close(layer(x, w), np.clip(expected, -bound, bound))
@@ -263,7 +263,7 @@ def slow_modulated_linear(layer: ModulatedLinear, x: Array, w: Tensor) -> Array:
         for o, row in enumerate(array(layer.weight)):
             row = row * style  # noqa: PLW2901 (the modulated row)
             row = row / math.sqrt((row**2).sum() + 1e-8)  # noqa: PLW2901
-            result[n, :, o] = x[n] @ row + float(layer.bias[o])
+            result[n, :, o] = x[n] @ row + layer.bias[o].item()
     return result
 
 
@@ -284,7 +284,7 @@ def test_a_demodulated_output_is_a_unit_vector_times_the_features_whatever_the_w
     decoder.layers[0].bias.data.zero_()
     ws = torch.randn(1, 1, 6, dtype=torch.float64)
     row = decoder(torch.eye(4, dtype=torch.float64)[None], ws)
-    assert float(row.norm()) == pytest.approx(1, abs=1e-7)
+    assert row.norm().item() == pytest.approx(1, abs=1e-7)
     decoder.layers[0].weight.data *= 1000
     assert torch.allclose(decoder(torch.eye(4, dtype=torch.float64)[None], ws), row, atol=1e-7)
 
