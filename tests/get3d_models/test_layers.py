@@ -95,8 +95,8 @@ def test_mapping_normalises_z_and_activates_every_layer_the_last_included() -> N
 
 def test_mapping_weights_are_stored_a_hundredfold_so_that_a_fresh_network_keeps_the_size_of_its_input() -> None:
     mapping = MappingNetwork(64, 64, 4)
-    assert float(mapping.fc0.weight.std()) == pytest.approx(100, rel=0.05)
-    assert 0.5 < float(mapping(torch.randn(64, 64)).square().mean()) < 2
+    assert mapping.fc0.weight.std().item() == pytest.approx(100, rel=0.05)
+    assert 0.5 < mapping(torch.randn(64, 64)).square().mean().item() < 2
 
 
 def test_truncation_moves_w_along_the_line_to_the_average() -> None:
