@@ -162,6 +162,21 @@ def test_the_level_depends_on_the_latents_as_finite_differences_say(which: str, 
         assert float((gradient * nudge).sum()) == pytest.approx(slow, rel=0.02)
 
 
+def test_the_gradient_is_whole_though_a_search_without_gradient_asked_first(quadruped_subject: SurfaceSubject) -> None:
+    subject = quadruped_subject
+    points = inner_vertices(subject)[:20]
+    gradients = []
+    for searched in (False, True):
+        latents = subject.start.clone().requires_grad_(True)
+        field = subject.field(latents, points[:1], float("inf"))
+        if searched:
+            with torch.no_grad():
+                field.descriptors(points)
+        gradients.append(torch.autograd.grad(field.descriptors(points).square().sum(), latents)[0])
+    assert float(gradients[0].abs().max()) > 0
+    assert torch.equal(*gradients)
+
+
 # ---- features -----------------------------------------------------------------------------------------------------
 
 
