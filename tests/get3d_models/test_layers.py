@@ -170,7 +170,7 @@ def test_demodulation_removes_any_gain_of_weights_or_style(up: bool) -> None:
     layer.weight.data *= 30
     layer.affine.weight.data *= 7
     layer.affine.bias.data *= 7
-    assert float((layer(x, w) - before).abs().max()) < 1e-8
+    assert (layer(x, w) - before).abs().max().item() < 1e-8
 
 
 @pytest.mark.parametrize("up", [False, True], ids=["conv1", "conv0"])
