@@ -43,6 +43,9 @@ def _settings_options(command: Any) -> Any:
 @click.option("--stay-sphere", "stay_spheres", type=Ball(), multiple=True, help="What is inside must stay.")
 @click.option("--method", type=click.Choice(["default", "draggan"]), default="default", show_default=True)
 @click.option("--latents", type=click.Choice(["geometry", "texture", "both"]), default="geometry", show_default=True)
+@click.option(
+    "--features", type=click.Choice(["geometry", "texture", "both"]), help="Planes whose features are followed."
+)
 @click.option("--max-steps", type=int, default=100, show_default=True)
 @click.option("--patience", type=int, default=20, show_default=True, help="Steps without progress before giving up.")
 @_settings_options
@@ -116,7 +119,7 @@ def _configure(session: Session, options: dict[str, Any]) -> None:
     from drag3d.session.checks import changed_settings
 
     session.latents_moved = options["latents"]
-    names = ("method", "max_steps", "patience", *SETTINGS)
+    names = ("method", "features", "max_steps", "patience", *SETTINGS)
     session.settings = changed_settings(session.settings, {name: options[name] for name in names})
     move, stay = (
         [Box(*corners) for corners in options[f"{kind}_boxes"]] + [Sphere(*ball) for ball in options[f"{kind}_spheres"]]

@@ -40,6 +40,8 @@ class DragSettings:
     """lambda: weight of the term that holds what lies outside the region that may move."""
     patience: int = 20
     """Steps without progress after which a drag has stalled."""
+    features: str | None = None
+    """Planes whose features are followed: "geometry", "texture" or "both"; None: those of the latents that move."""
     seed: int = 0
     """Fixes every random choice (points of a neighbourhood, candidates)."""
 

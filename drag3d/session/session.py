@@ -246,7 +246,7 @@ class Session:
         if not active:
             raise InputError("there is no point to drag; add one first: a handle on the surface and its target")
         hold = self._hold(active)
-        subject = SurfaceSubject(self.generator, self.shape.latents, latents_moved=moved)
+        subject = SurfaceSubject(self.generator, self.shape.latents, moved, chosen.features)
         drag = Drag(
             subject,
             torch.tensor([self.points[i].handle for i in active], dtype=torch.float32),

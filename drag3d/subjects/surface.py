@@ -17,7 +17,8 @@ LATENTS_MOVED = ("geometry", "texture", "both")
 SPREAD_SAMPLES = 2048
 NEWTON_STEPS = 4
 REST_POINTS = 1024
-KEPT = 1e-3
+KEPT = 0.07
+AFFORDABLE_MULTIPLY_ADDS = 2e9
 
 
 class SurfaceField:
@@ -62,8 +63,13 @@ class SurfaceField:
                 parts.append(self.generator.texture_decoder.hidden(features, ws)[0])
         return torch.cat(parts, dim=1)
 
-    def level(self, points: Tensor) -> Tensor:
-        """Signed field ``(M,)`` at world points ``(M, 3)``: positive inside, zero on the extracted surface."""
+    def level(self, points: Tensor) -> Tensor | None:
+        """Signed field ``(M,)`` at world points ``(M, 3)``: positive inside, zero on the extracted surface.
+
+        None where only texture latents move: the surface says nothing then of where its colours went.
+        """
+        if self.subject.latents_moved == "texture":
+            return None
         return self._level(points, self._planes("geometry", points), self.ws_geometry)
 
     def _features(self, name: str, points: Tensor) -> Tensor:
@@ -110,7 +116,11 @@ class Spread:
 
 
 def latent_spread(mapping: torch.nn.Module, z_dim: int, device: torch.device) -> Spread:
-    """Principal components of the mapped latents of a fixed set of random codes; those of no account are left out."""
+    """Principal components of the mapped latents of a fixed set of random codes; those of no account are left out.
+
+    Those are the ones with less than ``KEPT`` of the strongest's deviation. For the embedded quadruped about as many
+    remain as its teacher has parameters.
+    """
     random = torch.Generator().manual_seed(0)
     with torch.no_grad():
         w = mapping(torch.randn(SPREAD_SAMPLES, z_dim, generator=random).to(device))
@@ -124,8 +134,9 @@ def latent_spread(mapping: torch.nn.Module, z_dim: int, device: torch.device) ->
 class SurfaceSubject:
     """A shape whose latents can be dragged by points on its surface.
 
-    ``latents_moved`` says which latents a drag may change: "geometry", "texture" or "both". Features come from the
-    planes in ``feature_planes``: by default the geometry planes, and the texture planes where texture latents move.
+    ``latents_moved`` says which latents a drag may change: "geometry", "texture" or "both". ``features`` says in
+    the same words from which planes features come: by default the geometry planes, and the texture planes where texture
+    latents move.
     Lengths are world units.
     """
 
@@ -134,15 +145,19 @@ class SurfaceSubject:
         generator: Generator,
         latents: Latents,
         latents_moved: str = "geometry",
-        feature_planes: tuple[str, ...] | None = None,
+        features: str | None = None,
     ):
         if latents_moved not in LATENTS_MOVED:
             raise InputError(f"latents to move are {', '.join(LATENTS_MOVED)}, not {latents_moved!r}")
-        defaults = {"geometry": ("geometry",), "texture": ("texture",), "both": ("geometry", "texture")}
+        if features not in (None, *LATENTS_MOVED):
+            raise InputError(f"features are {', '.join(LATENTS_MOVED)}, not {features!r}")
+        if latents_moved == "texture" and features == "geometry":
+            raise InputError("geometry features do not change with texture latents; follow texture features")
+        planes = {"geometry": ("geometry",), "texture": ("texture",), "both": ("geometry", "texture")}
         self.generator = generator
         self.latents = latents.detach()
         self.latents_moved = latents_moved
-        self.feature_planes = feature_planes or defaults[latents_moved]
+        self.feature_planes = planes[features or latents_moved]
         config = generator.config
         self.deforms = generator.deforms
         moved = [getattr(self.latents, k) for k in ("geometry", "texture") if latents_moved in (k, "both")]
@@ -158,7 +173,14 @@ class SurfaceSubject:
         self.tolerance = 0.01 * shape.diagonal
         self.shape = shape
         vertices = shape.vertices
-        self.rest = vertices[torch.linspace(0, len(vertices) - 1, min(REST_POINTS, len(vertices))).long()]
+        count = min(REST_POINTS, len(vertices)) if self._can_watch_all() else 0
+        self.rest = vertices[torch.linspace(0, max(0, len(vertices) - 1), count).long()]
+
+    def _can_watch_all(self) -> bool:
+        """Whether derivatives of the whole surface are affordable at every drag: on a CPU only of small generators."""
+        centre = torch.zeros(1, 3, device=self.start.device)
+        cost = self.generator.local_plan(centre, self.step_length).whole_multiply_adds
+        return self.generator.device.type != "cpu" or cost < AFFORDABLE_MULTIPLY_ADDS
 
     def _basis(self) -> Tensor:
         """(R, k, w_dim), padded with zero directions where geometry and texture keep different numbers."""

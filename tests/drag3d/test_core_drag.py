@@ -132,8 +132,7 @@ def test_what_is_held_keeps_still_where_it_would_have_come_along(method: str, so
     """The generator moves the second blob by half of what the first moves, unless told otherwise.
 
     The weights are of different things. At the paper's 20 Adam needs ten times the steps of a drag without: all
-    gradient is that of holding. The default method holds everything a little; what is told to stay must count for
-    much more.
+    gradient is that of holding. The default method holds everything a little unasked, so here it is given no rest.
     """
     weight = {"draggan": 3.0, "default": 30.0}[method]
     moved = {}
@@ -141,12 +140,25 @@ def test_what_is_held_keeps_still_where_it_would_have_come_along(method: str, so
         subject = ToySubject(2, solid, coupling=0.5)
         handles, targets = (p[:1] for p in points_of(subject))
         hold = subject.rest[len(subject.rest) // 2 :] if held else None
+        subject.rest = subject.rest[:0]
         last = list(Drag(subject, handles, targets, settings_for(method, hold_weight=weight), hold))[-1]
         assert last.reason is StopReason.ARRIVED
         assert float(true_distances(subject, handles, targets, last).max()) <= 1.5 * subject.tolerance
         moved[held] = float(subject.shifts(last.latents)[1].norm())
     assert moved[True] < 0.1 * moved[False]
     assert moved[False] > 0.03
+
+
+def test_the_default_method_keeps_what_is_far_still_unasked() -> None:
+    moved = {}
+    for watched in (False, True):
+        subject = ToySubject(2, coupling=0.5)
+        if not watched:
+            subject.rest = subject.rest[:0]
+        last = list(Drag(subject, *(p[:1] for p in points_of(subject)), settings_for("default")))[-1]
+        assert last.reason is StopReason.ARRIVED
+        moved[watched] = float(subject.shifts(last.latents)[1].norm())
+    assert moved[True] < 0.3 * moved[False]
 
 
 def test_holding_nothing_is_as_good_as_no_holding(method: str) -> None:
@@ -163,6 +175,7 @@ def test_a_larger_weight_holds_more() -> None:
         subject = ToySubject(2, coupling=0.5)
         handles, targets = (p[:1] for p in points_of(subject))
         hold = subject.rest[len(subject.rest) // 2 :]
+        subject.rest = subject.rest[:0]
         last = list(Drag(subject, handles, targets, settings_for("default", hold_weight=weight), hold))[-1]
         moved.append(float(subject.shifts(last.latents)[1].norm()))
     assert moved[0] > moved[1] > moved[2]

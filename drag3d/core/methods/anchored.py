@@ -24,14 +24,14 @@ PATCH_POINTS = 96
 STEP_FACTOR = 4.0  # of the paper's unit step: the linear prediction holds about that far
 INDIVIDUAL = 0.02  # how freely rows may differ from each other, against moving together
 DAMPING = 1e-2
-UNLIKELY = 1e-4  # (length per standard deviation)^2: what a change of the latents costs against moving the rest
+UNLIKELY = 0.4  # what a change by one standard deviation costs, against moving all of the rest by one unit step
 PULL = 0.3  # of the way back to the start, in directions that no row determines
 LARGEST_CHANGE = 0.7  # standard deviations in one step
-SKETCH_ROWS = 24  # random combinations that stand for all places that should stay (Johnson and Lindenstrauss)
-SKETCH_REFRESH = 4  # steps for which their derivative is good: what is far moves little
-REST_WEIGHT = 0.3
-REST_DISTANCE = 0.2  # of the box
-HOLD_WEIGHT = 10.0
+SKETCH_ROWS = 48  # random combinations that stand for all places that should stay (Johnson and Lindenstrauss)
+SKETCH_REFRESH = 6  # steps for which their derivative is good: what is far moves little
+REST_WEIGHT = 3.0
+REST_DISTANCE = 8.5  # of the paper's r1: what is nearer to a handle or target may move with it
+HOLD_WEIGHT = 30.0
 
 
 class Anchored:
@@ -40,12 +40,14 @@ class Anchored:
     def __init__(self, subject: Subject, handles: Tensor, targets: Tensor, settings: DragSettings, hold: Tensor | None):
         self.subject, self.targets, self.hold, self.settings = subject, targets, hold, settings
         self.start_handles = handles
-        self.longest = settings.step_length or STEP_FACTOR * subject.step_length
-        self.rate = 1.0 if settings.learning_rate is None else settings.learning_rate
+        self.step_length = settings.step_length or STEP_FACTOR * subject.step_length
+        self.learning_rate = 1.0 if settings.learning_rate is None else settings.learning_rate
         self.hold_weight = HOLD_WEIGHT if settings.hold_weight is None else settings.hold_weight
-        patch = settings.patch_radius or PATCH_SCALE * subject.patch_radius
-        self.offsets = subject.offsets(patch, PATCH_POINTS, settings.seed)
-        self.near = 1.5 * patch + self.longest
+        self.patch_radius = settings.patch_radius or PATCH_SCALE * subject.patch_radius
+        self.offsets = subject.offsets(self.patch_radius, PATCH_POINTS, settings.seed)
+        self.near = 1.5 * self.patch_radius + self.step_length
+        self.unlikely = UNLIKELY * subject.step_length**2
+        self.watches = len(subject.rest) > 0 or hold is not None
         self.random = torch.Generator().manual_seed(settings.seed)
         self.steps = 0
         self.change = torch.zeros(subject.basis.shape[:2], device=subject.start.device)
@@ -54,7 +56,7 @@ class Anchored:
     @property
     def reach(self) -> float:
         """The neighbourhoods, or everything when what should stay is looked at again."""
-        return math.inf if self.steps % SKETCH_REFRESH == 0 else self.near
+        return math.inf if self.watches and self.steps % SKETCH_REFRESH == 0 else self.near
 
     def latents(self) -> Tensor:
         """Start plus the change in standard deviations along the principal directions of each row."""
@@ -65,9 +67,10 @@ class Anchored:
         """Keep the initial neighbourhoods and what must stay."""
         self.neighbourhood = Neighbourhood(field, self.start_handles, self.offsets, 0.5 * self.subject.step_length)
         self.placement = self.predicted = self.neighbourhood.unmoved()
-        near = torch.cdist(self.subject.rest, torch.cat([self.start_handles, self.targets])).amin(dim=1)
-        weights = [REST_WEIGHT * (1 - torch.exp(-(near / REST_DISTANCE).square()))]
-        points = [self.subject.rest]
+        rest = self.subject.rest
+        near = torch.cdist(rest, torch.cat([self.start_handles, self.targets])).amin(dim=1)
+        weights = [REST_WEIGHT * (1 - torch.exp(-(near / (REST_DISTANCE * self.subject.patch_radius)).square()))]
+        points = [rest]
         if self.hold is not None:
             points.append(self.hold)
             weights.append(torch.full_like(self.hold[:, 0], self.hold_weight))
@@ -75,8 +78,11 @@ class Anchored:
         self.stillness = torch.cat(weights)
         with torch.no_grad():
             self.held = self._held(field)
-        signs = torch.randn(SKETCH_ROWS, len(self.held), generator=self.random) / SKETCH_ROWS**0.5
+        count = SKETCH_ROWS if self.watches else 0
+        signs = torch.randn(count, len(self.held), generator=self.random) / SKETCH_ROWS**0.5
         self.signs = signs.to(self.held.device)
+        self.strayed = self.signs.new_zeros(count)
+        self.still_rows = self.signs.new_zeros(count, *self.change.shape)
 
     def track(self, field: Field, handles: Tensor) -> Tensor:
         """Register the initial neighbourhoods from where they were and from where they should be; keep the better."""
@@ -87,9 +93,9 @@ class Anchored:
 
     def step(self, field: Field, handles: Tensor) -> float:
         """Solve for the change that moves the handles on, and apply it within the trust region."""
-        wanted = directions(handles, self.targets, self.longest)
+        wanted = directions(handles, self.targets, self.step_length)
         motion = self.neighbourhood.motion(field, self.placement)
-        if self.steps % SKETCH_REFRESH == 0:
+        if self.watches and self.steps % SKETCH_REFRESH == 0:
             sketch = self.signs @ (self._held(field) - self.held)
             jacobian = self._jacobian(torch.cat([motion.flatten(), sketch]))
             self.strayed, self.still_rows = sketch.detach(), jacobian[wanted.numel() :]
@@ -98,7 +104,7 @@ class Anchored:
         self.steps += 1
         change = self._least_change(jacobian, torch.cat([wanted.flatten(), -self.strayed]), wanted.numel())
         size = float(change.square().sum(dim=1).max().sqrt())
-        change = change * min(self.rate, LARGEST_CHANGE / max(size, 1e-12))
+        change = change * min(self.learning_rate, LARGEST_CHANGE / max(size, 1e-12))
         self.change = self.change + change
         self.strayed = self.strayed + torch.einsum("nrk,rk->n", self.still_rows, change)
         moved = torch.einsum("nrk,rk->n", jacobian[: wanted.numel()], change).view_as(wanted)
@@ -114,16 +120,16 @@ class Anchored:
         return torch.einsum("nrw,rkw->nrk", gradient, self.subject.basis)
 
     def _least_change(self, jacobian: Tensor, residual: Tensor, exact: int) -> Tensor:
-        """argmin |J_s c - r_s|^2 + UNLIKELY |c|^2 subject to the first ``exact`` rows of J c = r, slightly damped."""
+        """argmin |J_s c - r_s|^2 + unlikely |c|^2 subject to the first ``exact`` rows of J c = r, slightly damped."""
         preferred = torch.zeros_like(jacobian)
         for group in self.subject.groups.unique():
             member = self.subject.groups == group
             part = jacobian[:, member]
             preferred[:, member] = part.sum(dim=1, keepdim=True) + INDIVIDUAL * part
         gram = torch.einsum("nrk,mrk->nm", jacobian, preferred)
-        damping = torch.full((len(gram),), UNLIKELY, device=gram.device)
+        damping = torch.full((len(gram),), self.unlikely, device=gram.device)
         # The handles' rows must stay firmer than those of the rest, however far one deviation moves a handle.
-        damping[:exact] = (DAMPING * gram.diagonal()[:exact].mean()).clamp(1e-20, 0.1 * UNLIKELY)
+        damping[:exact] = (DAMPING * gram.diagonal()[:exact].mean()).clamp(1e-20, 0.1 * self.unlikely)
         # The pull back to the start, where the rows leave it free, keeps detours of earlier steps from adding up.
         pull = PULL * self.change
         residual = residual + torch.einsum("nrk,rk->n", jacobian, pull)
@@ -133,6 +139,6 @@ class Anchored:
     def _held(self, field: Field) -> Tensor:
         """What should stay, as one vector: lengths weighted by how much each place should, per root of their number."""
         level = field.level(self.still)
-        values = field.features(self.still) if level is None else level[:, None]
+        values = field.descriptors(self.still) if level is None else level[:, None]
         scale = self.neighbourhood.feature_scale if level is None else self.neighbourhood.level_scale
-        return (values * (self.stillness[:, None] * scale / len(self.still) ** 0.5)).flatten()
+        return (values * (self.stillness[:, None] * scale / max(1, len(self.still)) ** 0.5)).flatten()

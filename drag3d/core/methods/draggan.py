@@ -29,15 +29,15 @@ class DragGAN:
         self.start_handles = handles
         self.step_length = settings.step_length or subject.step_length
         self.hold_weight = HOLD_WEIGHT if settings.hold_weight is None else settings.hold_weight
-        patch = settings.patch_radius or subject.patch_radius
-        search = settings.search_radius or subject.search_radius
+        self.patch_radius = patch = settings.patch_radius or subject.patch_radius
+        self.search_radius = search = settings.search_radius or subject.search_radius
         self.patch = subject.offsets(patch, PATCH_POINTS, settings.seed)
         self.search = subject.offsets(search, SEARCH_POINTS, settings.seed + 1)
         self.reach = 2 * search + patch + self.step_length if hold is None else math.inf
         self.rows = subject.start.clone().requires_grad_(True)
         deviation = subject.basis.square().sum(dim=1).mean().sqrt()
-        rate = (settings.learning_rate or LEARNING_RATE) * float(deviation)
-        self.optimizer = torch.optim.Adam([self.rows], lr=rate)
+        self.learning_rate = settings.learning_rate or LEARNING_RATE
+        self.optimizer = torch.optim.Adam([self.rows], lr=self.learning_rate * float(deviation))
 
     def latents(self) -> Tensor:
         """The rows themselves: W+."""
