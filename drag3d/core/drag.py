@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -16,7 +17,8 @@ class Drag:
     """One drag of K handles, as an iterator over its steps.
 
     The first :class:`DragStep` (index 0) is the start, every further one follows a step of the optimiser; the last
-    carries the reason why the drag ended. One synthesis is made per step: the forward pass that shows where the handles
+    carries the reason why the drag ended. When that is that it stalled or ran out of steps, it is the state that came
+    nearest. One synthesis is made per step: the forward pass that shows where the handles
     went is the one that supervises next. Iterate once.
 
     :param handles: ``(K, D)`` where the points are, in the subject's units; they must lie where a handle may be.
@@ -43,6 +45,7 @@ class Drag:
     def __iter__(self) -> Iterator[DragStep]:
         progress = _Progress(self.settings.patience, self.tolerance)
         loss = float("nan")
+        nearest: DragStep | None = None
         for index in range(self.settings.max_steps + 1):
             latents = self.method.latents()
             field = self.subject.field(latents, self.handles, self.method.reach)
@@ -52,10 +55,15 @@ class Drag:
                 self.method.begin(field)
             distances = (self.targets - self.handles).norm(dim=1)
             reason = self._reason(index, distances, progress)
-            yield DragStep(
+            step = DragStep(
                 index, self.handles.cpu().clone(), self.targets.cpu().clone(), distances.cpu(), loss,
                 latents.detach().cpu().clone(), reason,
             )  # fmt: skip
+            if nearest is None or float(step.distances.mean()) < float(nearest.distances.mean()):
+                nearest = step
+            if reason in (StopReason.STALLED, StopReason.STEP_LIMIT):
+                step = replace(nearest, index=index, reason=reason)
+            yield step
             if reason:
                 return
             loss = self.method.step(field, self.handles)

@@ -418,6 +418,7 @@ class Session:
 
     def _made(self, handle: Any, target: Any, name: str) -> tuple[Point, str | None]:
         place, note = self._snapped(checks.triple("a handle", handle), f"the keypoint {name}" if name else "the handle")
+        checks.target_of(checks.triple("a handle", handle), target, self._scale)  # equal as given, before it was moved
         return Point(place, checks.target_of(place, target, self._scale), name=name), note
 
     def _snapped(self, handle: Position, what: str = "the handle") -> tuple[Position, str | None]:

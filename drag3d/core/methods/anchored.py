@@ -27,6 +27,7 @@ DAMPING = 1e-2
 UNLIKELY = 0.4  # what a change by one standard deviation costs, against moving all of the rest by one unit step
 PULL = 0.3  # of the way back to the start, in directions that no row determines
 LARGEST_CHANGE = 0.7  # standard deviations in one step
+LARGEST_TOTAL = 5.0  # standard deviations in all: beyond, what the generator makes is no shape of its class any more
 SKETCH_ROWS = 48  # random combinations that stand for all places that should stay (Johnson and Lindenstrauss)
 SKETCH_REFRESH = 6  # steps for which their derivative is good: what is far moves little
 REST_WEIGHT = 3.0
@@ -104,8 +105,9 @@ class Anchored:
         self.steps += 1
         change = self._least_change(jacobian, torch.cat([wanted.flatten(), -self.strayed]), wanted.numel())
         size = float(change.square().sum(dim=1).max().sqrt())
-        change = change * min(self.learning_rate, LARGEST_CHANGE / max(size, 1e-12))
-        self.change = self.change + change
+        aimed = self.change + change * min(self.learning_rate, LARGEST_CHANGE / max(size, 1e-12))
+        aimed = aimed * (LARGEST_TOTAL / aimed.norm(dim=1, keepdim=True).clamp_min(LARGEST_TOTAL))
+        change, self.change = aimed - self.change, aimed
         self.strayed = self.strayed + torch.einsum("nrk,rk->n", self.still_rows, change)
         moved = torch.einsum("nrk,rk->n", jacobian[: wanted.numel()], change).view_as(wanted)
         self.predicted = torch.cat(
