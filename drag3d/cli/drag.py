@@ -46,6 +46,9 @@ def _settings_options(command: Any) -> Any:
 @click.option(
     "--features", type=click.Choice(["geometry", "texture", "both"]), help="Planes whose features are followed."
 )
+@click.option(
+    "--space", type=click.Choice(["w", "w+"]), default="w+", show_default=True, help="Rows together, or each."
+)
 @click.option("--max-steps", type=int, default=100, show_default=True)
 @click.option("--patience", type=int, default=20, show_default=True, help="Steps without progress before giving up.")
 @_settings_options
@@ -119,7 +122,7 @@ def _configure(session: Session, options: dict[str, Any]) -> None:
     from drag3d.session.checks import changed_settings
 
     session.latents_moved = options["latents"]
-    names = ("method", "features", "max_steps", "patience", *SETTINGS)
+    names = ("method", "space", "features", "max_steps", "patience", *SETTINGS)
     session.settings = changed_settings(session.settings, {name: options[name] for name in names})
     move, stay = (
         [Box(*corners) for corners in options[f"{kind}_boxes"]] + [Sphere(*ball) for ball in options[f"{kind}_spheres"]]

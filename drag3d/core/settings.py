@@ -40,6 +40,8 @@ class DragSettings:
     """lambda: weight of the term that holds what lies outside the region that may move."""
     patience: int = 20
     """Steps without progress after which a drag has stalled."""
+    space: str = "w+"
+    """"w+": every latent row may go its own way; "w": all rows of a mapping network move by the same amount."""
     features: str | None = None
     """Planes whose features are followed: "geometry", "texture" or "both"; None: those of the latents that move."""
     seed: int = 0

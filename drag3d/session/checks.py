@@ -87,6 +87,8 @@ def changed_settings(settings: DragSettings, changes: dict[str, Any]) -> DragSet
             raise InputError(f"a drag has no setting {name!r}: {hint}")
     result = dataclasses.replace(settings, **changes)
     method_named(result.method if isinstance(result.method, str) else _short(result.method))
+    if result.space not in ("w", "w+"):
+        raise InputError(f"a drag's latent space is w or w+, not {_short(result.space)}")
     if result.features not in (None, *LATENTS_MOVED):
         raise InputError(f"features are {', '.join(LATENTS_MOVED)}, not {_short(result.features)}")
     for name, least, most in (("max_steps", 0, MAX_STEPS), ("patience", 1, MAX_STEPS), ("seed", 0, MAX_SEED)):

@@ -372,3 +372,17 @@ def test_an_unknown_method_is_refused_with_the_names_of_the_known() -> None:
     subject = ToySubject(2)
     with pytest.raises(InputError, match="unknown method 'draggen'; known: default, draggan"):
         Drag(subject, *points_of(subject), DragSettings(method="draggen"))
+
+
+# ---- latent spaces ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("space", "alike"), [("w", True), ("w+", False)])
+def test_in_w_all_rows_move_alike_and_in_w_plus_each_may_differ(method: str, space: str, alike: bool) -> None:
+    subject = ToySubject(2)
+    last = list(Drag(subject, *(p[:1] for p in points_of(subject)), settings_for(method, space=space)))[-1]
+    moved = last.latents - subject.start
+    assert float(moved.norm()) > 0
+    groups = [moved[subject.groups == group] for group in subject.groups.unique()]
+    assert max(len(rows) for rows in groups) > 1
+    assert all(bool((rows - rows[:1]).norm() < 1e-5 * moved.norm()) for rows in groups) is alike

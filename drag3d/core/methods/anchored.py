@@ -47,6 +47,7 @@ class Anchored:
         self.patch_radius = settings.patch_radius or PATCH_SCALE * subject.patch_radius
         self.offsets = subject.offsets(self.patch_radius, PATCH_POINTS, settings.seed)
         self.near = 1.5 * self.patch_radius + self.step_length
+        self.individual = INDIVIDUAL if settings.space == "w+" else 0.0
         self.unlikely = UNLIKELY * subject.step_length**2
         self.watches = len(subject.rest) > 0 or hold is not None
         self.random = torch.Generator().manual_seed(settings.seed)
@@ -127,7 +128,7 @@ class Anchored:
         for group in self.subject.groups.unique():
             member = self.subject.groups == group
             part = jacobian[:, member]
-            preferred[:, member] = part.sum(dim=1, keepdim=True) + INDIVIDUAL * part
+            preferred[:, member] = part.sum(dim=1, keepdim=True) + self.individual * part
         gram = torch.einsum("nrk,mrk->nm", jacobian, preferred)
         damping = torch.full((len(gram),), self.unlikely, device=gram.device)
         # The handles' rows must stay firmer than those of the rest, however far one deviation moves a handle.

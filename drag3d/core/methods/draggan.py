@@ -19,7 +19,7 @@ SEARCH_POINTS = 1024
 
 
 class DragGAN:
-    """Adam on W+, unit steps, current features as template, tracking by the initial feature of the handle.
+    """Adam on W+ or W, unit steps, current features as template, tracking by the initial feature of the handle.
 
     Adam's rate is in units of the latents' standard deviation, since the scale of W differs between generators.
     """
@@ -34,14 +34,18 @@ class DragGAN:
         self.patch = subject.offsets(patch, PATCH_POINTS, settings.seed)
         self.search = subject.offsets(search, SEARCH_POINTS, settings.seed + 1)
         self.reach = 2 * search + patch + self.step_length if hold is None else math.inf
-        self.rows = subject.start.clone().requires_grad_(True)
+        # In W+ every row has its own displacement, in W all rows of one mapping network share theirs.
+        self.shared = settings.space == "w"
+        count = int(subject.groups.max()) + 1 if self.shared else len(subject.start)
+        self.displacement = torch.zeros(count, subject.start.shape[1], device=subject.start.device, requires_grad=True)
         deviation = subject.basis.square().sum(dim=1).mean().sqrt()
         self.learning_rate = settings.learning_rate or LEARNING_RATE
-        self.optimizer = torch.optim.Adam([self.rows], lr=self.learning_rate * float(deviation))
+        self.optimizer = torch.optim.Adam([self.displacement], lr=self.learning_rate * float(deviation))
 
     def latents(self) -> Tensor:
-        """The rows themselves: W+."""
-        return self.rows
+        """The start and what it was displaced by."""
+        displacement = self.displacement[self.subject.groups] if self.shared else self.displacement
+        return self.subject.start + displacement
 
     def begin(self, field: Field) -> None:
         """Keep the handles' initial features, and those of what must stay."""
