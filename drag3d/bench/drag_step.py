@@ -25,8 +25,10 @@ from drag3d.bench.textbook_step import (
     TextbookResult,
     lattice,
 )
+from drag3d.core import Drag, DragSettings, DragStep
+from drag3d.subjects.surface import SurfaceSubject
 from get3d_models.config import GeneratorConfig
-from get3d_models.generator import Generator
+from get3d_models.generator import Generator, Latents
 from get3d_models.mesh import vertex_normals
 from get3d_models.refresh import SurfaceRefresh
 from get3d_models.triplanes import LocalPlanes
@@ -115,15 +117,29 @@ def random_generator(config: GeneratorConfig, seed: int = 0) -> tuple[Generator,
     return generator, latents.geometry, latents.texture
 
 
+def stepping(
+    generator: Generator, latents: Latents, places: Tensor, targets: Tensor, method: str
+) -> Callable[[], DragStep]:
+    """A function that makes the next step of a drag that neither arrives nor gives up."""
+    subject = SurfaceSubject(generator, latents)
+    handles = subject.field(subject.start, places, subject.patch_radius).snap(places)
+    endless = DragSettings(method, max_steps=10**6, tolerance=1e-12, patience=10**6)
+    steps = iter(Drag(subject, handles, targets, endless))
+    next(steps)
+    return lambda: next(steps)
+
+
 def bench_drag_step(
     repeats: int = 5, handles: int = 2, threads: int = 2, config: GeneratorConfig | None = None
 ) -> dict[str, Any]:
     """Seconds and memory of one drag step with ``handles`` points, at the released size unless told otherwise.
 
-    Three ways take turns within one run, after one warm-up each, so that other load on the machine meets all of them:
+    Five ways take turns within one run, after one warm-up each, so that other load on the machine meets all of them:
     "textbook" (the older editor's step, mesh included), "windowed" (the same optimisation, no mesh) and
     "windowed_mesh" (the surface refreshed at every step; "mesh_in_box" tells whether in the box around the last one or
-    in full). For each: medians of "wall" and "cpu" seconds, "peak_bytes" above what was resident before the step (None
+    in full); and "draggan" and "default",
+    the editor's own drags as users run them, without a region and without a mesh. For each: medians of "wall" and "cpu"
+    seconds, "peak_bytes" above what was resident before the step (None
     where the system does not tell). "ratio" holds textbook / way, "gradient_difference" the largest difference of the
     gradients relative to their largest entry, at equal latents. Give one thread where other programs use the cores:
     threads that wait for each other spin, and what is measured then is waiting.
@@ -137,10 +153,13 @@ def bench_drag_step(
     textbook = TextbookDrag(generator, geometry, texture, places, targets)
     windowed = WindowedDrag(generator, geometry, places, targets)
     refreshed = WindowedDrag(generator, geometry, places, targets)
-    ways: dict[str, Callable[[], TextbookResult]] = {
+    latents = Latents(geometry, texture)
+    ways: dict[str, Callable[[], Any]] = {
         "textbook": textbook.step,
         "windowed": windowed.step,
         "windowed_mesh": lambda: refreshed.step(refresh_mesh=True),
+        "draggan": stepping(generator, latents, places, targets, "draggan"),
+        "default": stepping(generator, latents, places, targets, "default"),
     }
     plan = generator.local_plan(places, windowed.reach)
     with _threads(threads):
@@ -168,7 +187,8 @@ def bench_drag_step(
     base = report["textbook"]
     report["ratio"] = {
         name: {key: base[key] / report[name][key] if report[name][key] else None for key in base}
-        for name in ("windowed", "windowed_mesh")
+        for name in ways
+        if name != "textbook"
     }
     return report
 

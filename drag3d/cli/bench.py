@@ -78,7 +78,7 @@ def step_lines(report: dict[str, Any]) -> list[str]:
         f"{report['threads']} threads, medians of {report['repeats']}",
         f"{'':>14} {'wall':>12} {'cpu':>12} {'peak memory':>12} {'ratio':>8}",
     ]
-    for name in ("textbook", "windowed", "windowed_mesh"):
+    for name in ("textbook", *report["ratio"]):
         row = report[name]
         peak = "unknown" if row["peak_bytes"] is None else f"{row['peak_bytes'] / 2**20:.0f} MB"
         ratio = "" if name == "textbook" else f"{report['ratio'][name]['wall']:.1f}x"

@@ -70,7 +70,7 @@ class SurfaceField:
         """
         if self.subject.latents_moved == "texture":
             return None
-        return self._level(points, self._planes("geometry", points), self.ws_geometry)
+        return self._level(points)
 
     def _features(self, name: str, points: Tensor) -> Tensor:
         return self.generator.features(self._planes(name, points), points[None])[0]
@@ -82,23 +82,26 @@ class SurfaceField:
                 return local
         return getattr(self.whole, name)
 
-    def _level(self, points: Tensor, planes: Tensor | LocalPlanes, ws: Tensor) -> Tensor:
-        generator = self.generator
+    def _level(self, points: Tensor, detached: bool = False) -> Tensor:
+        generator, ws = self.generator, self.ws_geometry.detach() if detached else self.ws_geometry
+
+        def features(at: Tensor) -> Tensor:  # each time anew: a deformed point may lie outside the windows
+            planes = self._planes("geometry", at)
+            return generator.features(planes.detach() if detached else planes, at[None])
+
         if self.subject.deforms:
-            points = points - generator.deformation(generator.features(planes, points[None]), ws)[0]
-        return generator.signed_distance(generator.features(planes, points[None]), ws)[0]
+            points = points - generator.deformation(features(points), ws)[0]
+        return generator.signed_distance(features(points), ws)[0]
 
     def snap(self, points: Tensor) -> Tensor:
         """The surface points that Newton's method finds along the field's gradient from ``(M, 3)``; detached."""
-        ws = self.ws_geometry.detach()
         low, length = self.generator.box
         limit = length / 32
         points = points.detach()
         for _ in range(NEWTON_STEPS):
-            planes = self._planes("geometry", points).detach()
             with torch.enable_grad():
                 points.requires_grad_(True)
-                level = self._level(points, planes, ws)
+                level = self._level(points, detached=True)
                 (slope,) = torch.autograd.grad(level.sum(), points)
             step = level.detach()[:, None] * slope / slope.square().sum(dim=1, keepdim=True).clamp_min(1e-6)
             length_of_step = step.norm(dim=1, keepdim=True)

@@ -139,7 +139,7 @@ def test_the_report_compares_equal_work(small: tuple[Generator, Tensor, Tensor])
     assert report["gradient_difference"] < 2e-3
     assert 0 < report["multiply_adds"]["windows"] <= report["multiply_adds"]["whole"]
     assert report["mesh_faces"] > 50
-    for way in ("windowed", "windowed_mesh"):
+    for way in ("windowed", "windowed_mesh", "draggan", "default"):
         expected = report["textbook"]["wall"] / report[way]["wall"]
         assert report["ratio"][way]["wall"] == pytest.approx(expected)
 
