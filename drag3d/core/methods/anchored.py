@@ -30,7 +30,8 @@ LARGEST_CHANGE = 0.7  # standard deviations in one step
 LARGEST_TOTAL = 5.0  # standard deviations in all: beyond, what the generator makes is no shape of its class any more
 SKETCH_ROWS = 48  # random combinations that stand for all places that should stay (Johnson and Lindenstrauss)
 SKETCH_REFRESH = 6  # steps for which their derivative is good: what is far moves little
-REST_WEIGHT = 3.0
+REST_WEIGHT = 1.0
+REST_RELAX = 0.3  # what is left of that weight at each refresh: a drag that takes long insists on its handles
 REST_DISTANCE = 8.5  # of the paper's r1: what is nearer to a handle or target may move with it
 HOLD_WEIGHT = 30.0
 
@@ -71,18 +72,13 @@ class Anchored:
         self.placement = self.predicted = self.neighbourhood.unmoved()
         rest = self.subject.rest
         near = torch.cdist(rest, torch.cat([self.start_handles, self.targets])).amin(dim=1)
-        weights = [REST_WEIGHT * (1 - torch.exp(-(near / (REST_DISTANCE * self.subject.patch_radius)).square()))]
-        points = [rest]
-        if self.hold is not None:
-            points.append(self.hold)
-            weights.append(torch.full_like(self.hold[:, 0], self.hold_weight))
-        self.still = torch.cat(points)
-        self.stillness = torch.cat(weights)
+        self.rest_weight = REST_WEIGHT * (1 - torch.exp(-(near / (REST_DISTANCE * self.subject.patch_radius)).square()))
+        self.still = rest if self.hold is None else torch.cat([rest, self.hold])
         with torch.no_grad():
-            self.held = self._held(field)
+            self.initially = self._still_values(field)
         count = SKETCH_ROWS if self.watches else 0
-        signs = torch.randn(count, len(self.held), generator=self.random) / SKETCH_ROWS**0.5
-        self.signs = signs.to(self.held.device)
+        signs = torch.randn(count, self.initially.numel(), generator=self.random) / SKETCH_ROWS**0.5
+        self.signs = signs.to(self.initially.device)
         self.strayed = self.signs.new_zeros(count)
         self.still_rows = self.signs.new_zeros(count, *self.change.shape)
 
@@ -98,7 +94,7 @@ class Anchored:
         wanted = directions(handles, self.targets, self.step_length)
         motion = self.neighbourhood.motion(field, self.placement)
         if self.watches and self.steps % SKETCH_REFRESH == 0:
-            sketch = self.signs @ (self._held(field) - self.held)
+            sketch = self.signs @ ((self._still_values(field) - self.initially) * self._stillness()).flatten()
             jacobian = self._jacobian(torch.cat([motion.flatten(), sketch]))
             self.strayed, self.still_rows = sketch.detach(), jacobian[wanted.numel() :]
         else:
@@ -139,9 +135,16 @@ class Anchored:
         weights = torch.linalg.solve(gram + torch.diag(damping), residual)
         return torch.einsum("n,nrk->rk", weights, preferred) - pull
 
-    def _held(self, field: Field) -> Tensor:
-        """What should stay, as one vector: lengths weighted by how much each place should, per root of their number."""
+    def _still_values(self, field: Field) -> Tensor:
+        """What tells whether the places that should stay have moved ``(M, C)``: lengths, per root of their number."""
         level = field.level(self.still)
         values = field.descriptors(self.still) if level is None else level[:, None]
         scale = self.neighbourhood.feature_scale if level is None else self.neighbourhood.level_scale
-        return (values * (self.stillness[:, None] * scale / max(1, len(self.still)) ** 0.5)).flatten()
+        return values * (scale / max(1, len(self.still)) ** 0.5)
+
+    def _stillness(self) -> Tensor:
+        """Weights ``(M, 1)`` of these places: the rest counts less the longer the drag takes, what is held never."""
+        weight = self.rest_weight * REST_RELAX ** (self.steps // SKETCH_REFRESH)
+        if self.hold is not None:
+            weight = torch.cat([weight, weight.new_full((len(self.hold),), self.hold_weight)])
+        return weight[:, None]
