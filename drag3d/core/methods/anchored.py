@@ -47,7 +47,7 @@ class Anchored:
         self.hold_weight = HOLD_WEIGHT if settings.hold_weight is None else settings.hold_weight
         self.patch_radius = settings.patch_radius or PATCH_SCALE * subject.patch_radius
         self.offsets = subject.offsets(self.patch_radius, PATCH_POINTS, settings.seed)
-        self.near = 1.5 * self.patch_radius + self.step_length
+        self.near = 1.3 * self.patch_radius + 0.5 * self.step_length
         self.individual = INDIVIDUAL if settings.space == "w+" else 0.0
         self.unlikely = UNLIKELY * subject.step_length**2
         self.watches = len(subject.rest) > 0 or hold is not None

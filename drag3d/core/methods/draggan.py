@@ -33,7 +33,8 @@ class DragGAN:
         self.search_radius = search = settings.search_radius or subject.search_radius
         self.patch = subject.offsets(patch, PATCH_POINTS, settings.seed)
         self.search = subject.offsets(search, SEARCH_POINTS, settings.seed + 1)
-        self.reach = 2 * search + patch + self.step_length if hold is None else math.inf
+        # Handles move by little more than a unit step, so their patches lie well within what is searched.
+        self.reach = 1.05 * max(search, patch + 2 * self.step_length) if hold is None else math.inf
         # In W+ every row has its own displacement, in W all rows of one mapping network share theirs.
         self.shared = settings.space == "w"
         count = int(subject.groups.max()) + 1 if self.shared else len(subject.start)
