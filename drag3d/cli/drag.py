@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 SETTINGS = {
     "tolerance": "Distance at which a handle has arrived [default: 1% of the diagonal].",
-    "learning_rate": "Step of the optimiser, in standard deviations of the latents.",
+    "learning_rate": "Of Adam, in standard deviations (draggan); share of each step (default).",
     "step_length": "How far one step tries to move a handle.",
     "patch_radius": "Radius of the neighbourhood that is moved.",
     "search_radius": "Radius in which a handle is looked for.",

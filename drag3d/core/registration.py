@@ -6,8 +6,8 @@ places are apart.
 
 A neighbourhood moves by an affine map (Shi and Tomasi, 1994), because an ear that is dragged also turns. Its
 *placement* is a vector of D + D^2 lengths: the translation of the handle, then the strain (the linear map minus
-identity) times the neighbourhood's radius. Strain is resisted, so that a patch with little to see keeps its form: of a
-true strain about half is found, and the translation to one or two hundredths of the radius.
+identity) times the neighbourhood's radius. Strain is resisted, so that a patch with little to see keeps its form; so of
+a true strain only a part is found.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from torch import Tensor
 
 from drag3d.core.subject import Field
 
-LEVEL_SHARE = 0.7
-WINDOW = 2.0
-TRANSLATION_DAMPING = 0.01
-STRAIN_STIFFNESS = 0.03
+LEVEL_SHARE = 0.7  # of the implicit function in a squared difference; the rest is the descriptors'
+WINDOW = 2.0  # samples at the radius weigh exp(-WINDOW) of the centre
+TRANSLATION_DAMPING = 0.01  # of the mean squared slope
+STRAIN_STIFFNESS = 0.03  # of the mean squared slope: what pulls the strain back to zero
 LARGEST_STRAIN = 1.2
 
 

@@ -29,13 +29,14 @@ class DragSettings:
     tolerance: float | None = None
     """A handle this near to its target has arrived. None: the subject's default, 1% of the shape's diagonal."""
     learning_rate: float | None = None
-    """Step of Adam, in units of the latents' standard deviation over the generator's samples."""
+    """For "draggan" the step of Adam, in standard deviations of the generator's latents; for "default" the share
+    that is taken of the step it solved for (1: all of it)."""
     patch_radius: float | None = None
     """r1: radius of the neighbourhood whose features are moved."""
     search_radius: float | None = None
     """r2: radius in which a handle is looked for."""
     step_length: float | None = None
-    """How far one step tries to move a handle."""
+    """How far one step tries to move a handle at most; less where the target is nearer or latents would change much."""
     hold_weight: float | None = None
     """lambda: weight of the term that holds what lies outside the region that may move."""
     patience: int = 20
@@ -61,6 +62,7 @@ class DragStep:
     distances: Tensor
     """(K,) from handle to target"""
     loss: float
+    """Of the step that led here: DragGAN's loss, or the mean distance before it for the default; NaN at the start."""
     latents: Tensor
     """(R, w_dim) the latent rows that belong to these handles"""
     reason: StopReason | None = None

@@ -23,24 +23,24 @@ PATCH_SCALE = 2.0  # of the paper's r1
 PATCH_POINTS = 96
 STEP_FACTOR = 4.0  # of the paper's unit step: the linear prediction holds about that far
 INDIVIDUAL = 0.02  # how freely rows may differ from each other, against moving together
-DAMPING = 1e-2
+DAMPING = 1e-2  # of the handles' own rows, relative to them
 UNLIKELY = 0.4  # what a change by one standard deviation costs, against moving all of the rest by one unit step
 PULL = 0.3  # of the way back to the start, in directions that no row determines
 LARGEST_CHANGE = 0.7  # standard deviations in one step
 LARGEST_TOTAL = 5.0  # standard deviations in all: beyond, what the generator makes is no shape of its class any more
 SKETCH_ROWS = 48  # random combinations that stand for all places that should stay (Johnson and Lindenstrauss)
 SKETCH_REFRESH = 6  # steps for which their derivative is good: what is far moves little
-REST_WEIGHT = 1.0
+REST_WEIGHT = 1.0  # of the rest of the surface, which nobody told to stay
 REST_RELAX = 0.3  # what is left of that weight at each refresh: a drag that takes long insists on its handles
 REST_DISTANCE = 8.5  # of the paper's r1: what is nearer to a handle or target may move with it
-HOLD_WEIGHT = 30.0
+HOLD_WEIGHT = 30.0  # of what was told to stay
 
 
 class Anchored:
     """Gauss-Newton on the places of the initial neighbourhoods, in whitened W with a small W+ part."""
 
     def __init__(self, subject: Subject, handles: Tensor, targets: Tensor, settings: DragSettings, hold: Tensor | None):
-        self.subject, self.targets, self.hold, self.settings = subject, targets, hold, settings
+        self.subject, self.targets, self.hold = subject, targets, hold
         self.start_handles = handles
         self.step_length = settings.step_length or STEP_FACTOR * subject.step_length
         self.learning_rate = 1.0 if settings.learning_rate is None else settings.learning_rate
@@ -101,6 +101,7 @@ class Anchored:
             jacobian = torch.cat([self._jacobian(motion.flatten()), self.still_rows])
         self.steps += 1
         change = self._least_change(jacobian, torch.cat([wanted.flatten(), -self.strayed]), wanted.numel())
+        # The trust region makes the step shorter where the latents would have to change much for it.
         size = float(change.square().sum(dim=1).max().sqrt())
         aimed = self.change + change * min(self.learning_rate, LARGEST_CHANGE / max(size, 1e-12))
         aimed = aimed * (LARGEST_TOTAL / aimed.norm(dim=1, keepdim=True).clamp_min(LARGEST_TOTAL))
