@@ -101,6 +101,7 @@ def drag(
         session.add_keypoint(name, offset)
     for note in session.notes:
         voice.note(note)
+    said = len(session.notes)
     session.autosave = session_file  # only now: an older file is replaced once everything given has proved usable
     try:
         run_drag(session, voice)
@@ -108,6 +109,8 @@ def drag(
         if session_file and session_file.is_file():
             voice.note(f"the drag so far is in {session_file}")
         raise
+    for note in session.notes[said:]:
+        voice.note(note)
     session.export(out)
     if report:
         write_report(report, session)

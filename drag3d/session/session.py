@@ -30,6 +30,8 @@ from get3d_models.shape import Shape
 
 SNAP_REACH = 0.05
 SILENT_SNAP = 0.001
+LOOSE_END = 0.02
+"""Share of the diagonal that a tracked handle may be off the mesh before it is said."""
 
 
 class Session:
@@ -283,6 +285,8 @@ class Session:
             for step in drag:
                 result.seconds = time.perf_counter() - began
                 self._follow(step, subject, result)
+                if step.reason:
+                    self._note_loose_ends(result)
                 yield step
         finally:
             self._running = None
@@ -305,6 +309,17 @@ class Session:
         self._live = replace(
             self._live, latents=Latents(latents.geometry.cpu(), latents.texture.cpu()), points=tuple(points)
         )
+
+    def _note_loose_ends(self, result: DragResult) -> None:
+        """Say which handles lie on a part of the surface that is too thin for the mesh, so that they seem to float."""
+        vertices, faces = self._mesh()
+        for index, end in zip(result.points, result.ends, strict=True):
+            share = nearest_on_mesh(end, vertices, faces)[1] / result.diagonal if len(faces) else 1.0
+            if share > LOOSE_END:
+                self.notes.append(
+                    f"point {index} ended {share:.1%} of the diagonal off the mesh, on a part of the surface too thin "
+                    "for it; try another target, or the default method"
+                )
 
     def _hold(self, active: tuple[int, ...]) -> torch.Tensor | None:
         """The surface points that the region holds (M, 3), or None; a handle must not be among what is held."""

@@ -466,3 +466,18 @@ def test_without_opengl_a_picture_is_refused_with_a_sentence(
     with pytest.raises(NoPicture, match="switched off"):
         session.draw(tmp_path / "p.png")
     assert not (tmp_path / "p.png").exists()
+
+
+def test_a_handle_that_ends_off_the_mesh_is_reported(
+    small_quadruped: Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = {}
+    for allowed in (0.5, -1.0):
+        monkeypatch.setattr("drag3d.session.session.LOOSE_END", allowed)
+        session = drag3d.Session(small_quadruped, seed=3)
+        session.add_keypoint("snout", (0.0, 0.0, 0.03))
+        list(session.drag(max_steps=2))
+        said[allowed] = [note for note in session.notes if "off the mesh" in note]
+    assert said[0.5] == []
+    assert len(said[-1.0]) == 1
+    assert said[-1.0][0].startswith("point 0 ended ")
