@@ -53,6 +53,8 @@ class Generator(nn.Module):
     World frame: y up, the shape inside the cube ``[-scale/2, scale/2]^3``. The signed field is positive inside.
     """
 
+    kind = "shape"
+
     def __init__(self, config: GeneratorConfig, name: str = "unnamed"):
         super().__init__()
         self.config = config

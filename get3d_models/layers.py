@@ -13,12 +13,17 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
+from typing import Literal
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from get3d_models.windows import Windows
+
+Noise = Literal["const", "none"] | int
+"""Per-texel noise: the stored maps, none, or fresh standard normal ones of a seed."""
 
 DEMODULATION_EPSILON = 1e-8
 ACTIVATION_GAIN = math.sqrt(2.0)
@@ -84,20 +89,41 @@ class EqualizedLinear(nn.Module):
 
 
 class MappingNetwork(nn.Module):
-    """z -> w: normalisation and a chain of activated equalised layers with learning-rate multiplier 0.01."""
+    """z -> w: normalisation and a chain of activated equalised layers with learning-rate multiplier 0.01.
+
+    With labels (``label_dim`` > 0), a linear embedding of the label, normalised too, is appended to z. ``width`` and
+    ``embedding`` are the sizes of the layers between and of the embedded label, by default w_dim.
+    """
 
     w_avg: Tensor
 
-    def __init__(self, z_dim: int, w_dim: int, layers: int):
+    def __init__(
+        self,
+        z_dim: int,
+        w_dim: int,
+        layers: int,
+        label_dim: int = 0,
+        width: int | None = None,
+        embedding: int | None = None,
+    ):
         super().__init__()
         self.layers = layers
-        for i in range(layers):
-            self.add_module(f"fc{i}", EqualizedLinear(z_dim if i == 0 else w_dim, w_dim, 0.01, activate=True))
+        self.embed = EqualizedLinear(label_dim, embedding or w_dim) if label_dim else None
+        inputs = z_dim + ((embedding or w_dim) if label_dim else 0)
+        sizes = [inputs, *[width or w_dim] * (layers - 1), w_dim]
+        for i, (a, b) in enumerate(pairwise(sizes)):
+            self.add_module(f"fc{i}", EqualizedLinear(a, b, 0.01, activate=True))
         self.register_buffer("w_avg", torch.zeros(w_dim))
 
-    def forward(self, z: Tensor, truncation: float = 1.0) -> Tensor:
-        """``(N, z_dim) -> (N, w_dim)``, pulled towards the average latent by ``truncation`` (1: not at all)."""
+    def forward(self, z: Tensor, truncation: float = 1.0, label: Tensor | None = None) -> Tensor:
+        """``(N, z_dim) -> (N, w_dim)``, pulled towards the average latent by ``truncation`` (1: not at all).
+
+        ``label (N, label_dim)`` is given if and only if the network has labels.
+        """
         x = normalize_second_moment(z.to(self.w_avg.dtype))
+        if self.embed is not None:
+            assert label is not None
+            x = torch.cat([x, normalize_second_moment(self.embed(label.to(x.dtype)))], dim=1)
         for i in range(self.layers):
             x = getattr(self, f"fc{i}")(x)
         return x if truncation == 1 else self.w_avg + truncation * (x - self.w_avg)
@@ -113,25 +139,35 @@ class ModulatedConvolution(nn.Module):
     noise_const: Tensor
     resample_filter: Tensor
 
-    def __init__(self, inputs: int, outputs: int, w_dim: int, resolution: int, up: bool, clamp: float | None):
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        w_dim: int,
+        map_size: tuple[int, int],
+        up: bool,
+        clamp: float | None,
+        gain: float = 1.0,
+    ):
         super().__init__()
         self.up = up
-        self.clamp = clamp
+        self.gain = ACTIVATION_GAIN * gain
+        self.clamp = None if clamp is None else clamp * gain
         self.affine = EqualizedLinear(w_dim, inputs, bias=1.0)
         self.weight = nn.Parameter(torch.randn(outputs, inputs, 3, 3))
         self.bias = nn.Parameter(torch.zeros(outputs))
         self.noise_strength = nn.Parameter(torch.zeros(()))
-        self.register_buffer("noise_const", torch.randn(resolution, resolution))
+        self.register_buffer("noise_const", torch.randn(map_size))
         self.register_buffer("resample_filter", resample_filter())
 
         self._energy: tuple[Tensor, int, int, Tensor] | None = None
 
-    def forward(self, x: Tensor, w: Tensor, windows: Windows | None = None) -> Tensor:
+    def forward(self, x: Tensor, w: Tensor, windows: Windows | None = None, noise: Noise = "const") -> Tensor:
         """The output's windows, by default all of it: ``(N * K, inputs, h, h), (N, w_dim) -> (N * K, outputs, s, s)``.
 
         ``x`` are the windows that :meth:`reads` names, with zeros beyond the edge of the image; so is the result.
         """
-        windows = windows or Windows.whole(len(self.noise_const))
+        windows = windows or Windows.whole(*self.noise_const.shape)
         pad = 1 if windows.is_whole else 0
         style = self.affine(w)
         demodulation = (style.square() @ self.weight_energy().t() + DEMODULATION_EPSILON).rsqrt()
@@ -145,10 +181,25 @@ class ModulatedConvolution(nn.Module):
         else:
             x = F.conv2d(x, self.weight, padding=pad)
         # The gain of the activation may as well come before it: one pass over the map does all of this.
-        shift = (windows.constant(self.noise_const) * self.noise_strength + self.bias[:, None, None]) * ACTIVATION_GAIN
-        scale = (demodulation * ACTIVATION_GAIN)[:, None, :, None, None]
+        shift = self.bias[:, None, None] * self.gain
+        if noise != "none":
+            shift = self._noise(noise, len(w), windows) * (self.noise_strength * self.gain) + shift
+        scale = (demodulation * self.gain)[:, None, :, None, None]
         x = torch.addcmul(shift, x.unflatten(0, (-1, len(windows))), scale).flatten(0, 1)
         return windows.zero_beyond_edge(clamped(F.leaky_relu(x, 0.2, inplace=True), self.clamp))
+
+    def _noise(self, noise: Noise, latents: int, windows: Windows) -> Tensor:
+        """Stored noise ``(K, 1, rows, columns)`` or the map, or fresh one for each latent ``(N, K, 1, rows, columns)``.
+
+        The fresh noise of a seed differs from layer to layer, and is the same in windows as in the whole map.
+        """
+        if noise == "const":
+            return windows.constant(self.noise_const)
+        height, width = self.noise_const.shape
+        seed = int(np.random.SeedSequence([int(noise), height, int(self.up)]).generate_state(1, np.uint64)[0] >> 1)
+        random = torch.Generator().manual_seed(seed)
+        fresh = torch.randn(latents, 1, height, width, generator=random).to(self.noise_const)
+        return windows.take(fresh).unflatten(0, (latents, -1))
 
     def reads(self, windows: Windows) -> Windows:
         """The windows of the input from which those of the output can be computed."""
@@ -173,6 +224,23 @@ class ModulatedConvolution(nn.Module):
             kept = (weight, weight._version, weight.data_ptr(), weight.square().sum(dim=(2, 3)))
             self._energy = kept
         return kept[3]
+
+
+class ResidualSkip(nn.Module):
+    """Plain 1x1 convolution without bias, doubled with the filter: what residual blocks add their result to."""
+
+    resample_filter: Tensor
+
+    def __init__(self, inputs: int, outputs: int):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(outputs, inputs, 1, 1))
+        self.register_buffer("resample_filter", resample_filter())
+        self.gain = math.sqrt(0.5) / math.sqrt(inputs)
+
+    def forward(self, x: Tensor, windows: Windows, source: Windows) -> Tensor:
+        """Windows ``source`` of the coarser map ``(N * K, inputs, h, h)`` to ``windows`` ``(N * K, outputs, s, s)``."""
+        y = upsample2(F.conv2d(x, self.weight * self.gain), self.resample_filter, windows, source)
+        return windows.zero_beyond_edge(y)
 
 
 class ToPlanes(nn.Module):

@@ -64,11 +64,12 @@ class SynthesisBlock(nn.Module):
     def __init__(self, inputs: int, outputs: int, planes: int, w_dim: int, resolution: int, clamp: float | None):
         super().__init__()
         self.first = inputs == 0
+        size = (resolution, resolution)
         if self.first:
             self.const = nn.Parameter(torch.randn(outputs, resolution, resolution))
         else:
-            self.conv0 = ModulatedConvolution(inputs, outputs, w_dim, resolution, up=True, clamp=clamp)
-        self.conv1 = ModulatedConvolution(outputs, outputs, w_dim, resolution, up=False, clamp=clamp)
+            self.conv0 = ModulatedConvolution(inputs, outputs, w_dim, size, up=True, clamp=clamp)
+        self.conv1 = ModulatedConvolution(outputs, outputs, w_dim, size, up=False, clamp=clamp)
         self.togeo = ToPlanes(outputs, 3 * planes, w_dim, clamp)
         self.totex = ToPlanes(outputs, 3 * planes, w_dim, clamp)
         self.register_buffer("resample_filter", resample_filter())
@@ -174,7 +175,7 @@ class TriplaneSynthesis(nn.Module):
         windows = plan.requested
         if len(windows) > 1:
             return LocalPlanes(texels.unflatten(0, (-1, len(windows))), windows)
-        each = Windows(windows.resolution, windows.size, windows.corners * len(PLANE_AXES))
+        each = Windows(windows.map_size, windows.size, windows.corners * len(PLANE_AXES))
         return LocalPlanes(texels.unflatten(1, (len(PLANE_AXES), -1)), each)
 
 
@@ -207,7 +208,7 @@ def windows_around(centers: Tensor, radius: float, low: float, length: float, re
     first, last = _texels_between(centers - radius, centers + radius, low, length, resolution)
     corners = [(row, column) for across, down in PLANE_AXES for row, column in first[:, [down, across]].tolist()]
     size = int((last - first).max()) + 1
-    return Windows(resolution, (size, size), tuple(corners))
+    return Windows((resolution, resolution), (size, size), tuple(corners))
 
 
 def window_of_box(lowest: Tensor, highest: Tensor, low: float, length: float, resolution: int) -> Windows:
@@ -218,7 +219,7 @@ def window_of_box(lowest: Tensor, highest: Tensor, low: float, length: float, re
     across, down = ([axes[i] for axes in PLANE_AXES] for i in (0, 1))
     top, left = int(first[down].min()), int(first[across].min())
     size = (int(last[down].max()) - top + 1, int(last[across].max()) - left + 1)
-    return Windows(resolution, size, ((top, left),))
+    return Windows((resolution, resolution), size, ((top, left),))
 
 
 def _texels_between(
@@ -242,7 +243,7 @@ def lookup(planes: Tensor, points: Tensor, low: float, length: float) -> Tensor:
 
 def lookup_local(planes: LocalPlanes, points: Tensor, low: float, length: float) -> Tensor:
     """What :func:`lookup` gives for points inside the windows; raises InputError where a point is in none of them."""
-    position = _by_plane(texel_position(points, low, length, planes.windows.resolution))  # (N, 3, M, 2)
+    position = _by_plane(texel_position(points, low, length, planes.windows.map_size[0]))  # (N, 3, M, 2)
     place, inside = _places(planes.windows, position)
     if not bool(inside.any(dim=2).all()):
         raise InputError("a point lies outside the windows of the local planes: ask for larger ones or whole planes")
@@ -257,7 +258,7 @@ def lookup_local(planes: LocalPlanes, points: Tensor, low: float, length: float)
 
 def covered(planes: LocalPlanes, points: Tensor, low: float, length: float) -> Tensor:
     """Which points ``(N, M, 3)`` :func:`lookup_local` can answer for: ``(N, M)`` bool."""
-    position = _by_plane(texel_position(points.detach(), low, length, planes.windows.resolution))
+    position = _by_plane(texel_position(points.detach(), low, length, planes.windows.map_size[0]))
     return _places(planes.windows, position)[1].any(dim=2)
 
 

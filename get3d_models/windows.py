@@ -19,22 +19,23 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Windows:
-    """K windows of one size in a square map. The whole map is the one window that covers everything.
+    """K windows of one size in a map. The whole map is the one window that covers everything.
 
     Maps ``(N * K, C, rows, columns)`` hold, for each of N latents in turn, the K windows in their order.
     """
 
-    resolution: int
-    """Texels along an edge of the whole map."""
+    map_size: tuple[int, int]
+    """Rows and columns of the whole map."""
     size: tuple[int, int]
     """Rows and columns of each window."""
     corners: tuple[tuple[int, int], ...]
     """(row, column) of each window's first texel; a window may reach beyond the map."""
 
     @classmethod
-    def whole(cls, resolution: int) -> Windows:
-        """All of a map."""
-        return cls(resolution, (resolution, resolution), ((0, 0),))
+    def whole(cls, rows: int, columns: int | None = None) -> Windows:
+        """All of a map; a square one has as many columns as rows."""
+        size = (rows, rows if columns is None else columns)
+        return cls(size, size, ((0, 0),))
 
     def __len__(self) -> int:
         return len(self.corners)
@@ -42,7 +43,7 @@ class Windows:
     @property
     def is_whole(self) -> bool:
         """Whether this is exactly the map, around which the layers then pad with zeros."""
-        return self == Windows.whole(self.resolution)
+        return self == Windows.whole(*self.map_size)
 
     @property
     def texels(self) -> int:
@@ -56,7 +57,7 @@ class Windows:
         if self.is_whole:
             return self
         corners = tuple((row - margin, column - margin) for row, column in self.corners)
-        return Windows(self.resolution, (self.size[0] + 2 * margin, self.size[1] + 2 * margin), corners)
+        return Windows(self.map_size, (self.size[0] + 2 * margin, self.size[1] + 2 * margin), corners)
 
     def coarser(self) -> Windows:
         """What the up-sampling convolution reads, in the map of half the resolution, to compute these windows.
@@ -64,20 +65,21 @@ class Windows:
         Texel o filters rows o-1 to o+2 of the transposed convolution, whose row t adds up the coarse rows
         ceil(t/2)-1 to floor(t/2): together floor(o/2)-1 to floor(o/2)+1, or +2 where o is odd.
         """
+        half = (self.map_size[0] // 2, self.map_size[1] // 2)
         if self.is_whole:
-            return Windows.whole(self.resolution // 2)
+            return Windows.whole(*half)
         # How many rows that is depends on whether a window starts at an odd texel; all get the size of the largest.
         rows, columns = (
             max((first + size + 1) // 2 - first // 2 + 2 for first in firsts)
             for size, firsts in zip(self.size, zip(*self.corners, strict=True), strict=True)
         )
         corners = tuple((row // 2 - 1, column // 2 - 1) for row, column in self.corners)
-        return Windows(self.resolution // 2, (rows, columns), corners)
+        return Windows(half, (rows, columns), corners)
 
     # ---- values ------------------------------------------------------------------------------------------------
 
     def take(self, whole: Tensor, groups: int = 1) -> Tensor:
-        """These windows of the map ``(N, groups * C, R, R)``: ``(N * K, C, rows, columns)``, zero beyond its edge.
+        """These windows of the map ``(N, groups * C, H, W)``: ``(N * K, C, rows, columns)``, zero beyond its edge.
 
         The K windows are ``groups`` runs of equal length; those of run g hold the g-th part of the channels.
         """
@@ -112,19 +114,19 @@ class Windows:
         return rows if len(self) == 1 else rows.repeat_interleave(len(self), dim=0)
 
     def constant(self, whole: Tensor) -> Tensor:
-        """The windows of a map ``(R, R)`` that all latents share, to be added: ``(K, 1, rows, columns)`` or the map."""
+        """The windows of a map ``(H, W)`` that all latents share, to be added: ``(K, 1, rows, columns)`` or the map."""
         return whole if self.is_whole else self.take(whole[None, None])
 
     @cached_property
     def _places(self) -> NDArray[np.int64]:
         """Where each texel is in the flattened map, ``(K, rows * columns)``; beyond the edge the nearest one."""
-        rows, columns = (axis.clip(0, self.resolution - 1) for axis in self._axes)
-        return (rows[:, :, None] * self.resolution + columns[:, None, :]).reshape(len(self), -1)
+        rows, columns = (axis.clip(0, end - 1) for axis, end in zip(self._axes, self.map_size, strict=True))
+        return (rows[:, :, None] * self.map_size[1] + columns[:, None, :]).reshape(len(self), -1)
 
     @cached_property
     def _inside(self) -> NDArray[np.bool_]:
         """Which texels lie in the map, ``(K, rows, columns)``."""
-        rows, columns = ((axis >= 0) & (axis < self.resolution) for axis in self._axes)
+        rows, columns = ((axis >= 0) & (axis < end) for axis, end in zip(self._axes, self.map_size, strict=True))
         return rows[:, :, None] & columns[:, None, :]
 
     @cached_property
@@ -167,7 +169,7 @@ def plan(requested: Windows, blocks: int, cost: Callable[[int, Windows], int]) -
     needed = [requested]
     for _ in range(blocks - 1):
         needed.insert(0, needed[0].grown(1).coarser())
-    whole = [Windows.whole(windows.resolution) for windows in needed]
+    whole = [Windows.whole(*windows.map_size) for windows in needed]
     costs = [(cost(i, whole[i]), cost(i, needed[i])) for i in range(blocks)]
     totals = [sum(c[i >= start] for i, c in enumerate(costs)) for start in range(1, blocks + 1)]
     start = 1 + int(np.argmin(totals))

@@ -138,7 +138,7 @@ def slow_convolution(layer: ModulatedConvolution, x: Tensor, w: Tensor) -> Array
 @pytest.mark.parametrize("clamp", [None, 0.8])
 @pytest.mark.parametrize("up", [False, True], ids=["conv1", "conv0"])
 def test_the_modulated_convolution_is_the_fused_one_with_weights_of_each_sample(up: bool, clamp: float | None) -> None:
-    layer = shaken(ModulatedConvolution(3, 4, 6, 8, up, clamp))
+    layer = shaken(ModulatedConvolution(3, 4, 6, (8, 8), up, clamp))
     x = torch.randn(2, 3, 4 if up else 8, 4 if up else 8, dtype=torch.float64)
     w = torch.randn(2, 6, dtype=torch.float64)
     expected = slow_convolution(layer, x, w)
@@ -152,7 +152,7 @@ def test_up_sampling_convolves_and_the_plain_layer_correlates() -> None:
     x[0, 0, 4, 4] = 1
     columns = []
     for up in (False, True):
-        layer = ModulatedConvolution(1, 1, 2, 16 if up else 8, up, None).double()
+        layer = ModulatedConvolution(1, 1, 2, (16, 16) if up else (8, 8), up, None).double()
         layer.weight.data.zero_()
         layer.weight.data[0, 0, 1, 2] = 1  # one step to the right of the middle
         found = array(layer(x, torch.zeros(1, 2, dtype=torch.float64)))[0, 0]
@@ -163,7 +163,7 @@ def test_up_sampling_convolves_and_the_plain_layer_correlates() -> None:
 
 @pytest.mark.parametrize("up", [False, True], ids=["conv1", "conv0"])
 def test_demodulation_removes_any_gain_of_weights_or_style(up: bool) -> None:
-    layer = shaken(ModulatedConvolution(3, 4, 6, 8, up, None))
+    layer = shaken(ModulatedConvolution(3, 4, 6, (8, 8), up, None))
     x = torch.randn(1, 3, 4 if up else 8, 4 if up else 8, dtype=torch.float64)
     w = torch.randn(1, 6, dtype=torch.float64)
     before = layer(x, w)
@@ -175,7 +175,7 @@ def test_demodulation_removes_any_gain_of_weights_or_style(up: bool) -> None:
 
 @pytest.mark.parametrize("up", [False, True], ids=["conv1", "conv0"])
 def test_gradients_of_the_modulated_convolution_are_those_of_finite_differences(up: bool) -> None:
-    layer = shaken(ModulatedConvolution(2, 3, 3, 4, up, 1.5))
+    layer = shaken(ModulatedConvolution(2, 3, 3, (4, 4), up, 1.5))
     x = torch.randn(2, 2, 2 if up else 4, 2 if up else 4, dtype=torch.float64, requires_grad=True)
     w = torch.randn(2, 3, dtype=torch.float64, requires_grad=True)
     names = [name for name, _ in layer.named_parameters()]
@@ -189,7 +189,7 @@ def test_gradients_of_the_modulated_convolution_are_those_of_finite_differences(
 
 
 def test_a_style_of_zeros_gives_noise_and_bias_and_no_nan() -> None:
-    layer = shaken(ModulatedConvolution(3, 4, 6, 8, False, None))
+    layer = shaken(ModulatedConvolution(3, 4, 6, (8, 8), False, None))
     layer.affine.weight.data.zero_()
     layer.affine.bias.data.zero_()
     found = layer(torch.randn(1, 3, 8, 8, dtype=torch.float64), torch.randn(1, 6, dtype=torch.float64))

@@ -114,7 +114,7 @@ def test_any_windows_can_be_computed_from_any_level_on(
     generator = network(4, None, torch.float64)
     ws = latents(generator, 0)[0].detach()
     synthesis = generator.synthesis
-    windows = Windows(32, size, tuple(requested))
+    windows = Windows((32, 32), size, tuple(requested))
     # Costs that make the planner compute whole maps below block `start` and windows from there on.
     made = plan(windows, 4, lambda i, w: int(w.is_whole == (i >= start)))
     assert [w.is_whole for w in made.blocks] == [i < start for i in range(4)]
