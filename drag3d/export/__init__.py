@@ -1,10 +1,13 @@
-"""Files people can use: meshes for other programs, and pictures of an edit."""
+"""Files people can use: meshes for other programs, and pictures and animations of an edit."""
 
+from drag3d.export.animation import ANIMATION_SUFFIXES, write_animation
 from drag3d.export.atomic import atomic_write, write_bytes_atomically
+from drag3d.export.image_picture import draw_image_comparison, marked_image
 from drag3d.export.mesh import MESH_SUFFIXES, vertex_normals, write_mesh
 from drag3d.export.picture import Camera, NoPicture, PaintedMesh, Panel, Scene, can_draw, draw, draw_comparison
 
 __all__ = [
+    "ANIMATION_SUFFIXES",
     "MESH_SUFFIXES",
     "Camera",
     "NoPicture",
@@ -15,7 +18,10 @@ __all__ = [
     "can_draw",
     "draw",
     "draw_comparison",
+    "draw_image_comparison",
+    "marked_image",
     "vertex_normals",
+    "write_animation",
     "write_bytes_atomically",
     "write_mesh",
 ]
