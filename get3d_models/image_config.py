@@ -59,6 +59,11 @@ class ImageConfig:
         return self.start[0] << block, self.start[1] << block
 
     @property
+    def map_sizes(self) -> list[tuple[int, int]]:
+        """Rows and columns of the maps after all blocks, coarsest first."""
+        return [self.map_size(i) for i in range(len(self.channels))]
+
+    @property
     def resolution(self) -> int:
         """Height of the image in pixels."""
         return self.map_size(len(self.channels) - 1)[0]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,29 +15,34 @@ from get3d_models.errors import InputError
 
 @click.group()
 def main() -> None:
-    """Train and measure the embedded generator `quadruped`."""
+    """Train and measure the embedded generators."""
 
 
 @main.command()
-@click.option("--out", type=click.Path(path_type=Path), default=Path("runs/quadruped"), help="Folder of the run.")
+@click.argument("model", type=click.Choice(["quadruped", "portrait"]), default="quadruped")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder of the run [default: runs/MODEL].")
 @click.option("--steps", type=click.IntRange(1), default=16_000, help="Steps of the whole run; may change on resuming.")
 @click.option("--seed", type=click.IntRange(0), default=0)
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto")
 @click.option("--threads", type=click.IntRange(1), default=1, help="Of the network; the teacher has its own process.")
 @click.option("--workers", type=click.IntRange(0), default=1, help="Processes that prepare batches (CPU only).")
 @click.option("--quiet", is_flag=True)
-def train(*, out: Path, steps: int, seed: int, device: str, threads: int, workers: int, quiet: bool) -> None:
-    """Train, or resume what lies in the folder, and write OUT/quadruped.safetensors."""
+def train(
+    *, model: str, out: Path | None, steps: int, seed: int, device: str, threads: int, workers: int, quiet: bool,
+) -> None:  # fmt: skip
+    """Train MODEL, or resume what lies in the folder, and write OUT/MODEL.safetensors."""
     from get3d_models.checkpoint import write_generator
-    from get3d_models.training.fit import FitSettings, embedded_config, fit
+    from get3d_models.training.fit import fit
+    from get3d_models.training.lessons import lesson_named
 
     torch.set_num_threads(threads)
-    settings = replace(FitSettings(), steps=steps, seed=seed)
+    lesson = lesson_named(model, steps=steps, seed=seed)
+    out = out or Path("runs") / model
     target = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
-    generator = fit(embedded_config(), settings, out, target, workers=workers, quiet=quiet)
-    generator.name = "quadruped"
-    write_generator(out / "quadruped.safetensors", generator.cpu(), note=f"seed {seed}, {steps} steps")
-    click.echo(f"wrote {out / 'quadruped.safetensors'}")
+    generator = fit(lesson, out, target, workers=workers, quiet=quiet)
+    path = out / f"{model}.safetensors"
+    write_generator(path, generator.cpu(), note=f"seed {seed}, {steps} steps")
+    click.echo(f"wrote {path}")
 
 
 @main.command()

@@ -14,8 +14,8 @@ from get3d_models.config import GeneratorConfig
 from get3d_models.errors import InputError
 from get3d_models.generator import Generator
 from get3d_models.training import quadruped as teacher
-from get3d_models.training.fit import FitSettings
 from get3d_models.training.measure import SURFACE_POINTS, VOLUME_RESOLUTION
+from get3d_models.training.quadruped_lesson import QuadrupedSettings
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def card(generator: Generator, figures: dict[str, Any], run: TrainingRun, size: 
 def _making(generator: Generator, run: TrainingRun, size: int) -> str:
     c: GeneratorConfig = generator.config
     weights = sum(p.numel() for p in generator.parameters())
-    settings = FitSettings()
+    settings = QuadrupedSettings()
     channels = ", ".join(str(n) for n in c.channels)
     lines = [
         "Teacher: a procedural animal (`get3d_models/training/quadruped.py`) whose "

@@ -13,7 +13,7 @@ from get3d_models.errors import InputError
 from get3d_models.generator import Generator, Latents
 from get3d_models.mesh import components, is_watertight
 from get3d_models.training import quadruped as teacher
-from get3d_models.training.fit import DISTANCE_SCALE
+from get3d_models.training.quadruped_lesson import DISTANCE_SCALE
 
 HELD_OUT_SEED = 20_260_000_001
 VOLUME_RESOLUTION = 96

@@ -9,7 +9,7 @@ from torch import Tensor
 from get3d_models.errors import InputError
 from get3d_models.shape import Shape
 from get3d_models.training import quadruped as teacher
-from get3d_models.training.fit import DISTANCE_SCALE
+from get3d_models.training.quadruped_lesson import DISTANCE_SCALE
 
 MARGIN = 0.15
 """How far beyond their ranges parameters may go, in lengths of the range: an edit may do what no sample does."""

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
 
 from get3d_models.training import quadruped as teacher
 
@@ -55,33 +53,3 @@ def make_batch(seed: int, shapes: int, points: int, device: torch.device | str =
     position = torch.cat(samples, dim=1).clamp(-HALF_BOX, HALF_BOX)
     distance, color = teacher.signed_distance_and_colors(parts, textures, position)
     return Batch(z[0], z[1], position, distance, color)
-
-
-class Batches(Dataset[Batch]):
-    """Batch number i of a training run, for a DataLoader whose workers prepare them ahead."""
-
-    def __init__(self, seed: int, shapes: int, points: int, first: int, last: int):
-        self.seed, self.shapes, self.points, self.first, self.last = seed, shapes, points, first, last
-
-    def __len__(self) -> int:
-        return self.last - self.first
-
-    def __getitem__(self, index: int) -> Batch:
-        with torch.no_grad():
-            return make_batch(self.seed * 1_000_003 + self.first + index, self.shapes, self.points)
-
-
-def prepared_ahead(batches: Batches, workers: int) -> Iterator[Batch]:
-    """The batches in order, made by worker processes (or here, with 0 workers)."""
-    loader = torch.utils.data.DataLoader(
-        batches,
-        batch_size=None,
-        num_workers=workers,
-        prefetch_factor=4 if workers else None,
-        worker_init_fn=_use_one_thread,
-    )
-    return iter(loader)
-
-
-def _use_one_thread(_: int) -> None:
-    torch.set_num_threads(1)

@@ -14,7 +14,7 @@ from get3d_models.generator import Generator
 from get3d_models.training import quadruped as teacher
 from get3d_models.training.__main__ import main
 from get3d_models.training.card import card, read_run
-from get3d_models.training.fit import embedded_config
+from get3d_models.training.quadruped_lesson import embedded_config
 
 FIGURES = {
     "shapes": 64, "overlap_mean": 0.95, "overlap_worst": 0.9, "color_error_mean": 0.03, "color_error_worst": 0.05,

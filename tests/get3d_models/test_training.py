@@ -13,29 +13,33 @@ import torch
 from get3d_models import GeneratorConfig
 from get3d_models.errors import InputError
 from get3d_models.training import quadruped as teacher
-from get3d_models.training.fit import (
+from get3d_models.training.fit import Batches, Fit, FitSettings, fit, learning_rate, prepared_ahead
+from get3d_models.training.quadruped_lesson import (
     DISTANCE_SCALE,
     SURFACE_BAND,
-    Fit,
-    FitSettings,
+    QuadrupedLesson,
+    QuadrupedSettings,
     embedded_config,
-    fit,
-    learning_rate,
     losses,
     side_weights,
 )
-from get3d_models.training.samples import Batch, Batches, make_batch, prepared_ahead
+from get3d_models.training.samples import Batch, make_batch
 
 TINY = GeneratorConfig(
     z_dim=32, w_dim=8, mapping_layers=1, channels=(8, 8, 8), plane_channels=8, decoder_width=8, decoder_layers=1,
     texture_features=4, conv_clamp=None, grid="body-centred", grid_resolution=8,
 )  # fmt: skip
-QUICK = FitSettings(steps=8, shapes_per_step=2, points_per_shape=128, warmup_steps=2)
+QUICK = QuadrupedSettings(steps=8, shapes_per_step=2, points_per_shape=128, warmup_steps=2)
 CPU = torch.device("cpu")
 
 
-def trained(folder: Path, settings: FitSettings = QUICK, **options: object):
-    return fit(TINY, settings, folder, CPU, workers=0, quiet=True, **options)
+def lesson(seed: int, shapes: int, points: int) -> QuadrupedLesson:
+    """Batches of so many shapes and points, for a tiny generator."""
+    return QuadrupedLesson(QuadrupedSettings(seed=seed, shapes_per_step=shapes, points_per_shape=points), TINY)
+
+
+def trained(folder: Path, settings: QuadrupedSettings = QUICK, **options: object):
+    return fit(QuadrupedLesson(settings, TINY), folder, CPU, workers=0, quiet=True, **options)
 
 
 def assert_equal_weights(first: torch.nn.Module, second: torch.nn.Module) -> None:
@@ -72,14 +76,14 @@ def test_a_batch_has_points_near_the_surface_first_and_some_anywhere():
 
 
 def test_batches_come_in_order_and_carry_on_where_a_run_stopped():
-    whole = list(prepared_ahead(Batches(3, 1, 16, 0, 4), workers=0))
-    rest = list(prepared_ahead(Batches(3, 1, 16, 2, 4), workers=0))
+    whole = list(prepared_ahead(Batches(lesson(3, 1, 16), 0, 4), workers=0))
+    rest = list(prepared_ahead(Batches(lesson(3, 1, 16), 2, 4), workers=0))
     assert len(whole) == 4 and len(rest) == 2
     assert torch.equal(whole[2].points, rest[0].points) and torch.equal(whole[3].color, rest[1].color)
 
 
 def test_worker_processes_prepare_the_same_batches():
-    batches = Batches(3, 1, 16, 0, 3)
+    batches = Batches(lesson(3, 1, 16), 0, 3)
     with_worker, without = (list(islice(prepared_ahead(batches, workers=n), 3)) for n in (1, 0))
     for one, other in zip(with_worker, without, strict=True):
         assert torch.equal(one.points, other.points) and torch.equal(one.distance, other.distance)
@@ -204,7 +208,7 @@ def test_the_log_tells_where_the_run_is(tmp_path):
 
 def test_training_learns():
     settings = replace(QUICK, steps=60, points_per_shape=512)
-    run = Fit(TINY, settings, CPU)
+    run = Fit(QuadrupedLesson(settings, TINY), CPU)
     fixed = make_batch(999, 4, 512)
     weigh = {"distance": 1.0, "color": settings.color_weight, "deformation": settings.deformation_weight}
 
@@ -213,13 +217,13 @@ def test_training_learns():
             return sum(weigh[k] * float(v) for k, v in losses(run.generator, fixed).items())
 
     before = loss()
-    for batch in prepared_ahead(Batches(0, 2, 512, 0, 60), workers=0):
+    for batch in prepared_ahead(Batches(lesson(0, 2, 512), 0, 60), workers=0):
         run.advance(batch)
     assert loss() < 0.6 * before
 
 
 def test_the_finished_generator_knows_its_average_latents_and_is_not_trained_on():
-    run = Fit(TINY, QUICK, CPU)
+    run = Fit(QuadrupedLesson(QUICK, TINY), CPU)
     run.advance(make_batch(0, 2, 128))
     done, again = run.finished(), run.finished()
     z = torch.randn(4000, 32, generator=torch.Generator().manual_seed(9))
@@ -234,7 +238,7 @@ def test_the_finished_generator_knows_its_average_latents_and_is_not_trained_on(
 
 
 def test_the_average_lies_between_the_weights_it_has_seen():
-    run = Fit(TINY, replace(QUICK, average_decay=0.5), CPU)
+    run = Fit(QuadrupedLesson(replace(QUICK, average_decay=0.5), TINY), CPU)
     name = "sdf_decoder.layers.0.bias"
     start = run.generator.state_dict()[name].clone()
     run.advance(make_batch(0, 2, 128))
@@ -248,7 +252,7 @@ def test_checkpoints_of_other_runs_are_refused(tmp_path):
     with pytest.raises(InputError, match="was trained with seed 0, not 4"):
         trained(tmp_path, replace(QUICK, seed=4))
     with pytest.raises(InputError, match="another architecture"):
-        fit(replace(TINY, w_dim=16), QUICK, tmp_path, CPU, workers=0, quiet=True)
+        fit(QuadrupedLesson(QUICK, replace(TINY, w_dim=16)), tmp_path, CPU, workers=0, quiet=True)
     trained(tmp_path, replace(QUICK, steps=3))  # but a run may be shortened
 
 
@@ -264,7 +268,7 @@ def test_damaged_checkpoints_are_refused_in_one_line(tmp_path, damage):
 
 def test_the_embedded_architecture_fits_its_budget_and_its_teacher():
     with torch.device("meta"):
-        weights = sum(p.numel() for p in Fit(embedded_config(), QUICK, torch.device("meta")).generator.parameters())
+        weights = sum(p.numel() for p in Fit(QuadrupedLesson(QUICK), torch.device("meta")).generator.parameters())
     assert embedded_config().z_dim == teacher.LATENT_SIZE
     assert embedded_config().resolution >= 64  # thinner triplanes lose ears and tails
     assert 4 * weights < 10e6
