@@ -21,7 +21,6 @@ __all__ = [
     "mix",
     "paint",
     "pixel_grid",
-    "smooth_union",
     "superellipse",
 ]
 
@@ -118,12 +117,6 @@ def arch_stroke(
     across = (y - height).square() / (1.0 + steepness.square())
     beyond = (x - s * half_width).square()
     return (across + beyond + _TINY).sqrt() - (end_radius + (radius - end_radius) * profile)
-
-
-def smooth_union(first: Tensor, second: Tensor, blend: float) -> Tensor:
-    """The smaller of two distances, rounded where they differ by less than ``blend`` (then up to blend / 4 less)."""
-    near = (1.0 - (first - second).abs() / blend).clamp_min(0.0)
-    return torch.minimum(first, second) - near.square() * (0.25 * blend)
 
 
 def edge_width(softness: float, pixel: float) -> float:
