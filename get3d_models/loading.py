@@ -10,6 +10,7 @@ from get3d_models.errors import InputError
 
 if TYPE_CHECKING:
     from get3d_models.generator import Generator
+    from get3d_models.stylegan2 import ImageGenerator
 
 SUFFIX = ".safetensors"
 _PACKAGE = Path(__file__).resolve().parent
@@ -22,12 +23,13 @@ def embedded_models() -> dict[str, Path]:
     return {p.stem: p for folder in reversed(_FOLDERS) for p in sorted(folder.glob(f"*{SUFFIX}"))}
 
 
-def load(name_or_path: str | Path, device: str = "cpu", **overrides: Any) -> Generator:
-    """A frozen generator, from the name of an embedded model, a native ``.safetensors`` or an official checkpoint.
+def load(name_or_path: str | Path, device: str = "cpu", **overrides: Any) -> Generator | ImageGenerator:
+    """A frozen generator, from the name of an embedded model or the path of a file of any known kind.
 
-    ``overrides`` replace entries of :class:`get3d_models.GeneratorConfig` that tensors cannot tell: ``scale``,
-    ``grid``, ``grid_resolution``, ``deformation_multiplier``, ``conv_clamp`` (None for none). Raises InputError, in one
-    line, for everything that cannot be loaded.
+    Whether it makes shapes or images follows from the content (``.kind``). ``overrides``, for shapes only, replace
+    entries of :class:`get3d_models.GeneratorConfig` that tensors cannot tell: ``scale``, ``grid``,
+    ``grid_resolution``, ``deformation_multiplier``, ``conv_clamp`` (None for none). Raises InputError, in one line, for
+    everything that cannot be loaded.
     """
     from get3d_models.checkpoint import read_generator
 

@@ -112,6 +112,17 @@ class Finisher:
         return _Finished(value, height, count)
 
 
+def _module(draft: ModuleDraft, state: dict[str, Any]) -> PickledModule:
+    """A network whose parameters, buffers and modules are dictionaries of names, as everything after relies on."""
+    for group in ("_parameters", "_buffers", "_modules"):
+        named = state.get(group)
+        if named is not None and not (isinstance(named, dict) and all(type(name) is str for name in named)):
+            raise Damaged(f"the {group} of a network make no sense")
+    if not isinstance(state.get("_non_persistent_buffers_set"), (set, frozenset, list, tuple, type(None))):
+        raise Damaged("the buffers of a network make no sense")
+    return PickledModule(draft.class_name, state, draft.source_sha256, draft.source_length)
+
+
 def _take_apart(value: Any) -> tuple[list[Any], Callable[[list[Any]], Any]]:
     """The parts of a container, and what makes the finished container from the finished parts."""
     if isinstance(value, dict):
@@ -121,8 +132,7 @@ def _take_apart(value: Any) -> tuple[list[Any], Callable[[list[Any]], Any]]:
     if isinstance(value, NamespaceDraft):
         return [value.fields], lambda parts: SimpleNamespace(**parts[0])
     if isinstance(value, ModuleDraft) and value.state is not None:
-        source = (value.source_sha256, value.source_length)
-        return [value.state], lambda parts: PickledModule(value.class_name, parts[0], *source)
+        return [value.state], lambda parts: _module(value, parts[0])
     if isinstance(value, ArrayDraft) and value.view is not None:
         return [value.view], lambda parts: parts[0]
     name = value.name if isinstance(value, Global) else type(value).__name__
