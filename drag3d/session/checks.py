@@ -9,49 +9,43 @@ from typing import Any
 
 from drag3d.core import DragSettings
 from drag3d.core.methods import method_named
+from drag3d.session.state import Position
 from drag3d.subjects.surface import LATENTS_MOVED
 from get3d_models.errors import InputError
-
-Position = tuple[float, float, float]
 
 MAX_POINTS = 1000
 MAX_STEPS = 1_000_000
 MAX_SEED = 2**63 - 1
-TARGET_REACH = 2.0
-"""A target's coordinates may be at most this many box edges from the centre."""
-SAME_PLACE = 1e-6
+VARIANTS = ("paper", "released")
 
 
-def triple(what: str, values: Any) -> Position:
-    """Three finite numbers from a sequence, an array or a tensor."""
+def numbers(what: str, values: Any, axes: str) -> Position:
+    """Any count of finite numbers from a sequence, an array or a tensor; ``axes`` says in a message what was wanted."""
     if hasattr(values, "tolist"):
         values = values.tolist()
     try:
-        x, y, z = (float(v) for v in values)
+        found = () if isinstance(values, str | bytes) else tuple(float(v) for v in values)
     except (TypeError, ValueError, OverflowError):
-        raise InputError(f"{what} must be three numbers x, y, z, not {_short(values)}") from None
-    if not all(math.isfinite(v) for v in (x, y, z)):
-        raise InputError(f"{what} must be finite, not {_short((x, y, z))}")
-    return x, y, z
+        found = ()
+    if not found:
+        raise InputError(f"{what} must be {axes}, not {_short(values)}")
+    if not all(math.isfinite(v) for v in found):
+        raise InputError(f"{what} must be finite, not {_short(found)}")
+    return found
+
+
+def triple(what: str, values: Any) -> tuple[float, float, float]:
+    """Three finite numbers from a sequence, an array or a tensor."""
+    axes = "three numbers x, y, z"
+    found = numbers(what, values, axes)
+    if len(found) != 3:
+        raise InputError(f"{what} must be {axes}, not {_short(values)}")
+    return found[0], found[1], found[2]
 
 
 def place(point: Position) -> str:
     """A point as text, to four digits."""
     return f"({', '.join(f'{v:.4g}' for v in point)})"
-
-
-def target_of(handle: Position, target: Any, scale: float) -> Position:
-    """A target that makes sense for a handle, both in world units; ``scale`` is the edge of the generator's cube."""
-    target = triple("a target", target)
-    reach = TARGET_REACH * scale
-    if max(abs(v) for v in target) > reach:
-        raise InputError(
-            f"the target {place(target)} is far outside the model's box of +-{scale / 2:g}; "
-            f"give coordinates within +-{reach:g}"
-        )
-    if math.dist(handle, target) < SAME_PLACE:
-        raise InputError(f"the target {place(target)} equals its handle; give a place to move to")
-    return target
 
 
 def seed_of(what: str, value: Any) -> int:
@@ -61,6 +55,13 @@ def seed_of(what: str, value: Any) -> int:
     if not 0 <= (number := int(value)) <= MAX_SEED:
         raise InputError(f"{what} must be a whole number from 0 to 2^63 - 1, not {_short(number)}")
     return number
+
+
+def label_of(value: Any) -> int:
+    """A class: a whole number from 0 on; whether the model has it is another question."""
+    if isinstance(value, bool) or not hasattr(value, "__index__") or int(value) < 0:
+        raise InputError(f"a class label is a whole number from 0 on, not {_short(value)}")
+    return int(value)
 
 
 def truncation_of(value: Any) -> float:
@@ -95,6 +96,13 @@ def changed_settings(settings: DragSettings, changes: dict[str, Any]) -> DragSet
         value = getattr(result, name)
         if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
             raise InputError(f"{name} must be a whole number from {least} to {most}, not {_short(value)}")
+    for name in ("layers", "feature_block"):
+        value, least = getattr(result, name, None), int(name == "layers")
+        if value is not None and (type(value) is not int or value < least):
+            raise InputError(f"{name} must be a whole number from {least} on, not {_short(value)}")
+    variant = getattr(result, "variant", "paper")
+    if variant not in VARIANTS:
+        raise InputError(f"variants are {', '.join(VARIANTS)}, not {_short(variant)}")
     for name in ("tolerance", "learning_rate", "patch_radius", "search_radius", "step_length", "hold_weight"):
         value = getattr(result, name)
         _check_positive(name, value, zero_too=name == "hold_weight")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def report(session: Session) -> dict[str, Any]:
-    """The last drag of a session. Distances are world units; "percent" is of the diagonal before the drag.
+    """The last drag of a session. "unit" is that of all lengths; "percent" is of the diagonal before the drag.
 
     Raises InputError when nothing has been dragged since the session was made or opened.
     """
@@ -30,6 +30,8 @@ def report(session: Session) -> dict[str, Any]:
         "drag3d": drag3d.__version__,
         "torch": str(torch.__version__),
         "device": result.device,
+        "kind": session.kind,
+        "unit": session.unit,
         "model": {
             "name": session.generator.name,
             "sha256": session.generator.fingerprint,
@@ -37,6 +39,7 @@ def report(session: Session) -> dict[str, Any]:
         },
         "seed": session.seed,
         "texture_seed": session.texture_seed,
+        "label": session.label,
         "truncation": session.truncation,
         "method": method.pop("method"),
         "settings": method,

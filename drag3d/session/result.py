@@ -10,20 +10,21 @@ from drag3d.session.state import Position, State
 
 @dataclass
 class DragResult:
-    """What the last drag did; filled in step by step. World units."""
+    """What the last drag did; filled in step by step. Lengths are world units, or pixels."""
 
     settings: DragSettings
-    """As used: what the caller left open is filled in with what the method or the shape proposed."""
-    latents_moved: str
+    """As used: what the caller left open is filled in with what the method or the subject proposed."""
+    latents_moved: str | None
+    """Of shapes only"""
     device: str
     before: State
     points: tuple[int, ...]
     """Indices of the points that took part"""
     tolerance: float
     diagonal: float
-    """Of the shape's bounding box, before the drag"""
+    """Of the shape's bounding box before the drag, or of the image"""
     held: int
-    """Surface points the region held in place"""
+    """Points the region held in place"""
     distances: list[float]
     """From each handle that took part to its target, at the end"""
     ends: list[Position]

@@ -94,9 +94,9 @@ def items(value: Any, what: str, most: int) -> list[Any]:
     return value
 
 
-def position(value: Any, what: str) -> tuple[float, float, float]:
-    """Three finite numbers, none beyond what any model's world holds."""
-    values = [number(v, what, -1e6, 1e6) for v in items(value, what, 3)]
-    if len(values) != 3:
-        raise Damaged(f"{what} is not a list of three numbers")
-    return values[0], values[1], values[2]
+def position(value: Any, what: str, dimensions: int = 3) -> tuple[float, ...]:
+    """As many finite numbers as there are dimensions, none beyond what any model's world holds."""
+    values = tuple(number(v, what, -1e6, 1e6) for v in items(value, what, dimensions))
+    if len(values) != dimensions:
+        raise Damaged(f"{what} is not a list of {dimensions} numbers")
+    return values

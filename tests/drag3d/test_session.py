@@ -473,7 +473,7 @@ def test_a_handle_that_ends_off_the_mesh_is_reported(
 ) -> None:
     said = {}
     for allowed in (0.5, -1.0):
-        monkeypatch.setattr("drag3d.session.session.LOOSE_END", allowed)
+        monkeypatch.setattr("drag3d.session.kinds.shape.LOOSE_END", allowed)
         session = drag3d.Session(small_quadruped, seed=3)
         session.add_keypoint("snout", (0.0, 0.0, 0.03))
         list(session.drag(max_steps=2))

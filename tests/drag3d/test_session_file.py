@@ -178,6 +178,39 @@ def test_saving_to_a_place_that_does_not_exist_is_refused(edited: Session, tmp_p
         edited.save(tmp_path / "a.json")
 
 
+VERSION_1 = Path(__file__).parents[1] / "data" / "sessions" / "version1.drag3d"
+
+
+def test_a_file_of_version_1_still_opens_with_its_history(small_quadruped: Generator, tmp_path: Path) -> None:
+    """Written by the code that knew shapes only: quadruped, seed 3, two points, a region and one drag."""
+    record = read_session(VERSION_1)
+    assert (record.kind, record.model, record.latents_moved) == ("shape", "quadruped", "both")
+    assert (record.origin.seed, record.origin.texture_seed, record.origin.truncation) == (3, 7, 1.0)
+    assert record.settings == DragSettings(max_steps=17, tolerance=0.0123, method="draggan")
+    labels = ["start", "add point 0", "add point 1", "disable point 1", "set region", "drag, 2 steps"]
+    assert [e.label for e in record.entries] == [*labels, "remove all points"] and record.position == 5
+    ours = dataclasses.replace(record, fingerprint=small_quadruped.fingerprint)  # whatever the quadruped has become
+    session = Session.open(write_session(tmp_path / "now.drag3d", ours), small_quadruped)
+    first, second = session.points
+    assert first.name == "back" and first.handle == (6.411025970010087e-05, 0.07026318460702896, -0.046633534133434296)
+    assert second.target == (0.1, 0.2, 1 / 3) and not second.enabled
+    assert session.latents.geometry.shape == (17, 64) and session.latents.texture.shape == (8, 64)
+    box, vertices = session.region.move  # type: ignore[union-attr]
+    assert box == Box((-1, -1, -1), (1, 1, 1)) and len(vertices.positions) == 43  # type: ignore[union-attr]
+    assert session.redo() == "remove all points" and session.points == ()
+
+
+def test_a_file_of_version_1_belongs_to_its_model_and_is_written_in_the_new_version(
+    small_quadruped: Generator, tmp_path: Path
+) -> None:
+    if read_session(VERSION_1).fingerprint != small_quadruped.fingerprint:
+        pytest.skip("the quadruped was trained anew since the file was written")
+    again = Session.open(VERSION_1, small_quadruped).save(tmp_path / "new.drag3d")
+    with safe_open(again, framework="pt") as opened:
+        assert list(opened.metadata()) == ["drag3d-session-2"]
+    assert read_session(again).entries[5].state.points == read_session(VERSION_1).entries[5].state.points
+
+
 # ---- damaged and hostile files --------------------------------------------------------------------------------------
 
 

@@ -1,0 +1,85 @@
+"""One drag of a session: the core's drag, the subject it moves, and what it did so far."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from drag3d.core import Drag, DragSettings, DragStep, StopReason
+from drag3d.session import checks
+from drag3d.session.kinds import Kind
+from drag3d.session.result import DragResult, settings_used
+from drag3d.session.state import State
+from get3d_models.errors import InputError
+
+
+class Dragging:
+    """The drag of a state's enabled points, ready to run once; InputError when it cannot be."""
+
+    def __init__(self, kind: Kind[Any, Any, Any, Any], state: State, settings: DragSettings, latents_moved: str | None):
+        active = tuple(i for i, p in enumerate(state.points) if p.enabled)
+        if not active:
+            raise InputError(f"there is no point to drag; add one first: {kind.no_point}")
+        points = [state.points[i] for i in active]
+        _check_free(kind, state, active)
+        self.kind = kind
+        self.subject = kind.subject(state.latents, settings, latents_moved)
+        hold = None if state.region is None else kind.held(state.region, state.latents, self.subject)
+        handles, targets = (torch.tensor([getattr(p, end) for p in points], dtype=torch.float32) for end in _ENDS)
+        self.drag = Drag(self.subject, handles, targets, settings, hold)
+        self.result = DragResult(
+            settings=settings_used(settings, self.drag),
+            latents_moved=latents_moved,
+            device=str(kind.generator.device),
+            before=state,
+            points=active,
+            tolerance=float(self.drag.tolerance),
+            diagonal=kind.diagonal(state.latents),
+            held=0 if hold is None else len(hold),
+            distances=[math.dist(p.handle, p.target) for p in points],
+            ends=[p.handle for p in points],
+        )
+
+    def run(self) -> Iterator[tuple[DragStep, State]]:
+        """The steps, each with the state that the session is in after it."""
+        state, began = self.result.before, time.perf_counter()
+        for step in self.drag:
+            self.result.seconds = time.perf_counter() - began
+            state = self._after(step, state)
+            yield step, state
+
+    def unpack(self, step: DragStep) -> Any:
+        """All latents, on the CPU, of a step's moved rows."""
+        return self.kind.on_cpu(self.subject.unpack(step.latents))
+
+    def _after(self, step: DragStep, state: State) -> State:
+        result = self.result
+        result.steps, result.reason = step.index, step.reason or StopReason.ASKED
+        result.distances = step.distances.tolist()
+        if step.index == 0:
+            return state
+        result.losses.append(step.loss)
+        result.ends = [tuple(place) for place in step.handles.tolist()]
+        points = list(state.points)
+        for index, handle in zip(result.points, result.ends, strict=True):
+            points[index] = replace(points[index], handle=handle)
+        return replace(state, latents=self.unpack(step), points=tuple(points))
+
+
+_ENDS = ("handle", "target")
+
+
+def _check_free(kind: Kind[Any, Any, Any, Any], state: State, active: tuple[int, ...]) -> None:
+    """A handle must not be among what the region holds."""
+    if state.region is None:
+        return
+    free = kind.may_move(state.region, [state.points[i].handle for i in active])
+    for index, movable in zip(active, free, strict=True):
+        if not movable:
+            where = checks.place(state.points[index].handle)
+            raise InputError(f"point {index} at {where} lies in what must stay; change the region or disable it")
