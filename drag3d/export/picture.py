@@ -30,7 +30,7 @@ from get3d_models.errors import InputError
 SWITCH_OFF = "DRAG3D_NO_PICTURES"
 _WORKER = Path(__file__).with_name("picture_worker.py")
 _WINDOW = "VTK_DEFAULT_OPENGL_WINDOW"
-_PROBE_SECONDS, _DRAW_SECONDS = 120, 600
+_PROBE_SECONDS, DRAW_SECONDS = 120, 600
 _NO_OPENGL = (
     "this machine has no OpenGL library that VTK can draw with; "
     "on Debian or Ubuntu: apt-get install libegl1 libgl1-mesa-dri"
@@ -135,7 +135,7 @@ def draw(path: str | os.PathLike[str], scene: Scene) -> Path:
         packed, drawn = Path(directory, "scene.npz"), Path(directory, "drawn.png")
         contents: dict[str, Any] = {**arrays, "layout": np.array(json.dumps(layout))}
         np.savez(packed, **contents)
-        if reason := _run_worker([str(packed), str(drawn)], _DRAW_SECONDS):
+        if reason := run_worker([str(packed), str(drawn)], DRAW_SECONDS):
             raise NoPicture(reason)
         return write_bytes_atomically(path, drawn.read_bytes())
 
@@ -191,27 +191,42 @@ def _packed(scene: Scene) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
     """The scene as flat arrays and plain JSON, the way it travels to the worker."""
     arrays: dict[str, npt.NDArray[Any]] = {}
     for number, panel in enumerate(scene.panels):
-        mesh = panel.mesh
-        vertices, faces, colors, normals = checked_mesh(mesh.vertices, mesh.faces, mesh.colors, mesh.normals)
-        arrays[f"vertices_{number}"], arrays[f"faces_{number}"], arrays[f"normals_{number}"] = vertices, faces, normals
-        arrays[f"colors_{number}"] = np.full_like(vertices, _CLAY) if colors is None else colors
-        arrays[f"handles_{number}"] = _checked_points("handles", panel.handles)
-        arrays[f"targets_{number}"] = _checked_points("targets", panel.targets)
-        if panel.arrows and len(arrays[f"handles_{number}"]) != len(arrays[f"targets_{number}"]):
-            raise InputError("the picture's arrows need as many targets as handles")
-    everything = np.concatenate(
-        [values for name, values in arrays.items() if name.startswith(("vertices", "handles", "targets"))]
-    )
-    view = fit_view(everything, scene.camera, scene.width / len(scene.panels) / scene.height)
+        arrays |= {f"{name}_{number}": values for name, values in packed_panel(panel).items()}
+    vertices = np.concatenate([values for name, values in arrays.items() if name.startswith("vertices")])
+    marks = [values for name, values in arrays.items() if name.startswith(("handles", "targets"))]
+    view = fit_view(np.concatenate([vertices, *marks]), scene.camera, scene.width / len(scene.panels) / scene.height)
     layout = {
         "size": [scene.width, scene.height],
-        "view_angle": scene.camera.view_angle,
-        "position": view.position.tolist(),
-        "focus": view.focus.tolist(),
-        "up": view.up.tolist(),
-        "panels": [{"title": p.title, "caption": p.caption, "arrows": p.arrows} for p in scene.panels],
+        "bounds": [vertices.min(axis=0).tolist(), vertices.max(axis=0).tolist()],
+        "view": packed_view(view, scene.camera),
+        "panels": [packed_words(panel) for panel in scene.panels],
     }
     return arrays, layout
+
+
+def packed_panel(panel: Panel) -> dict[str, npt.NDArray[Any]]:
+    """A panel's mesh and points, checked, as the worker reads them; InputError for what cannot be drawn."""
+    mesh = panel.mesh
+    vertices, faces, colors, normals = checked_mesh(mesh.vertices, mesh.faces, mesh.colors, mesh.normals)
+    colors = np.full_like(vertices, _CLAY) if colors is None else colors
+    handles, targets = _checked_points("handles", panel.handles), _checked_points("targets", panel.targets)
+    if panel.arrows and len(handles) != len(targets):
+        raise InputError("the picture's arrows need as many targets as handles")
+    return {
+        "vertices": vertices, "faces": faces, "normals": normals, "colors": colors,
+        "handles": handles, "targets": targets,
+    }  # fmt: skip
+
+
+def packed_view(view: View, camera: Camera) -> dict[str, Any]:
+    """A view as plain JSON for the worker."""
+    places = {"position": view.position.tolist(), "focus": view.focus.tolist(), "up": view.up.tolist()}
+    return {**places, "view_angle": camera.view_angle}
+
+
+def packed_words(panel: Panel) -> dict[str, Any]:
+    """What is not an array in a panel, as plain JSON for the worker."""
+    return {"title": panel.title, "caption": panel.caption, "arrows": panel.arrows}
 
 
 def _checked_points(name: str, points: Any) -> npt.NDArray[np.float32]:
@@ -229,11 +244,11 @@ def _switched_off() -> str | None:
 
 @functools.cache
 def _probe() -> str | None:
-    return _run_worker(["--probe"], _PROBE_SECONDS)
+    return run_worker(["--probe"], _PROBE_SECONDS)
 
 
-def _run_worker(arguments: list[str], seconds: float) -> str | None:
-    """Run the worker to its end; None when it succeeded, else one sentence that says what went wrong."""
+def run_worker(arguments: list[str], seconds: float) -> str | None:
+    """Run `picture_worker.py` to its end; None when it succeeded, else one sentence that says what went wrong."""
     command = [sys.executable, "-P", str(_WORKER), *arguments]  # -P: mesh.py beside it shall not shadow a module
     for window in _windows():
         environment = os.environ | ({_WINDOW: window} if window else {})

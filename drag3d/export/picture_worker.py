@@ -1,13 +1,15 @@
-"""The process that draws: `python picture_worker.py SCENE.npz OUT.png`, or `--probe` to find out whether it can.
+"""The process that draws: `python picture_worker.py SCENE.npz OUT.png`, `--film FOLDER`, or `--probe` (can it draw?).
 
 Stands alone (no import from this project, so that it starts quickly), and may be killed by VTK at any moment; see
-`picture.py`, which writes SCENE.npz and reads OUT.png.
+`picture.py`, which writes SCENE.npz and reads OUT.png, and `shape_film.py`, whose folder holds `film.json` and a
+`moment_N.npz` for each state of the shape, and receives a `shot_N.png` for each picture.
 """
 
 import contextlib
 import json
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,7 @@ _PAPER_TOP, _PAPER_BOTTOM = "#fbfcfd", "#dfe5ec"
 _INK = "#2b3440"
 _HANDLE, _TARGET, _ARROW = "#e5232e", "#1f5fe0", "#39424e"
 _POINT_SIZE = 0.013  # of the diagonal of everything drawn; arrows are measured by it too
+ARRAYS = ("vertices", "faces", "colors", "normals", "handles", "targets")
 # Light direction as the viewer sees it (right, up, towards the viewer), and strength.
 _LIGHTS = (((-0.6, 0.9, 1.2), 0.70), ((0.6, 0.1, 1.0), 0.42), ((0.2, 1.0, -0.8), 0.30))
 
@@ -25,6 +28,9 @@ def main(arguments: list[str]) -> None:
     without_core_dump()
     if arguments == ["--probe"]:
         probe()
+        return
+    if arguments[0] == "--film":
+        film(Path(arguments[1]))
         return
     packed, out = arguments
     with np.load(packed) as arrays:
@@ -52,25 +58,52 @@ def probe() -> None:
 
 def draw(layout: dict[str, Any], arrays: dict[str, Any]) -> pv.Plotter:
     panels = layout["panels"]
-    plotter = pv.Plotter(
-        off_screen=True, window_size=layout["size"], shape=(1, len(panels)), border=False, lighting="none"
-    )
-    everything = np.concatenate([arrays[f"vertices_{number}"] for number in range(len(panels))])
-    low, high = everything.min(axis=0), everything.max(axis=0)
+    plotter = new_plotter(layout["size"], len(panels))
     for number, panel in enumerate(panels):
         plotter.subplot(0, number)
-        plotter.renderer.set_background(color=_PAPER_BOTTOM, top=_PAPER_TOP)
-        add_shadow(plotter, low, high)
-        shape = add_shape(plotter, *(arrays[f"{name}_{number}"] for name in ("vertices", "faces", "colors", "normals")))
-        marks = Marks(shape, layout["position"], _POINT_SIZE * float(np.linalg.norm(high - low)))
-        add_points(plotter, panel, arrays[f"handles_{number}"], arrays[f"targets_{number}"], marks)
+        mine = {name: arrays[f"{name}_{number}"] for name in ARRAYS}
+        furnish(plotter, panel, mine, layout["bounds"], layout["view"])
         add_words(plotter, panel, layout["size"][1])
-        add_lights(plotter)
-        plotter.camera.position, plotter.camera.focal_point = layout["position"], layout["focus"]
-        plotter.camera.up, plotter.camera.view_angle = layout["up"], layout["view_angle"]
-        plotter.renderer.ResetCameraClippingRange()
     plotter.enable_anti_aliasing("ssaa", all_renderers=True)
     return plotter
+
+
+def film(folder: Path) -> None:
+    """Draw the shots one after the other with one plotter: what costs time is to make it, not to refill it."""
+    layout = json.loads((folder / "film.json").read_text(encoding="utf-8"))
+    plotter = new_plotter(layout["size"], 1)
+    plotter.enable_anti_aliasing("ssaa", all_renderers=True)
+    shown, arrays = None, {}
+    for number, shot in enumerate(layout["shots"]):
+        if shot["moment"] != shown:
+            shown = shot["moment"]
+            with np.load(folder / f"moment_{shown}.npz") as packed:
+                arrays = dict(packed)
+        plotter.suppress_rendering = True  # else every single thing that is added is drawn at once
+        plotter.clear()
+        plotter.remove_all_lights()
+        furnish(plotter, layout["panel"], arrays, layout["bounds"], shot["view"])
+        plotter.suppress_rendering = False
+        plotter.render()
+        plotter.screenshot(str(folder / f"shot_{number}.png"))
+
+
+def new_plotter(size: list[int], panels: int) -> pv.Plotter:
+    return pv.Plotter(off_screen=True, window_size=size, shape=(1, panels), border=False, lighting="none")
+
+
+def furnish(plotter: pv.Plotter, panel: dict[str, Any], arrays: dict[str, Any], bounds: Any, view: Any) -> None:
+    """Everything but words for the current panel, and its camera. bounds: low and high corner of all that is shown."""
+    low, high = np.asarray(bounds[0], float), np.asarray(bounds[1], float)
+    plotter.renderer.set_background(color=_PAPER_BOTTOM, top=_PAPER_TOP)
+    add_shadow(plotter, low, high)
+    shape = add_shape(plotter, *(arrays[name] for name in ("vertices", "faces", "colors", "normals")))
+    marks = Marks(shape, view["position"], _POINT_SIZE * float(np.linalg.norm(high - low)))
+    add_points(plotter, panel, arrays["handles"], arrays["targets"], marks)
+    add_lights(plotter)
+    plotter.camera.position, plotter.camera.focal_point = view["position"], view["focus"]
+    plotter.camera.up, plotter.camera.view_angle = view["up"], view["view_angle"]
+    plotter.renderer.ResetCameraClippingRange()
 
 
 def add_shape(plotter: pv.Plotter, vertices: Any, faces: Any, colors: Any, normals: Any) -> pv.PolyData:

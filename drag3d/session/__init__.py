@@ -1,5 +1,6 @@
 """An edit of one generated shape: latents, points, region, history, file. Command line and viewer are its clients."""
 
+from drag3d.session.film import Film
 from drag3d.session.history import History
 from drag3d.session.regions import Box, Region, Sphere, Vertices
 from drag3d.session.report import report, write_report
@@ -10,6 +11,7 @@ from drag3d.session.state import Point, State
 __all__ = [
     "Box",
     "DragResult",
+    "Film",
     "History",
     "Point",
     "Region",

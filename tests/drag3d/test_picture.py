@@ -160,7 +160,7 @@ def test_a_drawing_that_hangs_is_given_up(
     a_machine_where, ball: PaintedMesh, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     a_machine_where("import time\ntime.sleep(60)")
-    monkeypatch.setattr(picture, "_DRAW_SECONDS", 0.5)
+    monkeypatch.setattr(picture, "DRAW_SECONDS", 0.5)
     with pytest.raises(NoPicture, match="did not finish"):
         draw(tmp_path / "a.png", Scene([Panel(ball)]))
 
