@@ -58,6 +58,10 @@ class ModelFile:
     generator: Generator | ImageGenerator
     layout: str
     """What a person calls such a file."""
+    name: str
+    """What the file itself calls the generator; the file's name where it does not say."""
+    note: str = ""
+    """What a native file says of its origin."""
     source_sha256: str | None = None
     """Of the source code that the file carried, which was ignored."""
     notes: tuple[str, ...] = ()
@@ -80,7 +84,7 @@ def open_model(path: Path, name: str | None = None, **overrides: Any) -> ModelFi
         header, state = read_safetensors(path)
         if header is not None:
             config = _chosen(header.config, overrides, source)
-            return ModelFile(build(config, state, name, source), "drag3d's own")
+            return ModelFile(build(config, state, name, source), "a file of drag3d's own", header.name, header.note)
         found = from_state(state, None, source)
         if found is None:
             raise not_ours(path)
@@ -95,7 +99,7 @@ def open_model(path: Path, name: str | None = None, **overrides: Any) -> ModelFi
             "generator's tensors); give another"
         )
     shape, renamed = official_shape(content["G_ema"], path, overrides)
-    return ModelFile(build(shape, renamed, name, source), "GET3D checkpoint")
+    return ModelFile(build(shape, renamed, name, source), "a GET3D checkpoint", name)
 
 
 def build(
@@ -156,7 +160,7 @@ def _image(found: FoundImage, name: str, source: str, overrides: Mapping[str, An
     assert isinstance(generator, ImageGenerator)
     if estimated:
         estimate_average(generator)
-    return ModelFile(generator, found.layout, found.source_sha256, found.notes)
+    return ModelFile(generator, found.layout, name, source_sha256=found.source_sha256, notes=found.notes)
 
 
 def _chosen(

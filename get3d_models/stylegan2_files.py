@@ -81,7 +81,7 @@ def from_state(state: Mapping[str, Any], average: Any, source: str) -> FoundImag
         if not isinstance(tensor, Tensor):
             raise InputError(f"{source} is damaged (its entry {name[:NAME_LENGTH]} is no tensor); get it again")
     note = f"conv_clamp is not in the file; {OFFICIAL_CLAMP:g} is what official training sets"
-    return FoundImage("state in official names", without_filters(state, source), OFFICIAL_CLAMP, notes=(note,))
+    return FoundImage("a state in official names", without_filters(state, source), OFFICIAL_CLAMP, notes=(note,))
 
 
 def _from_rosinality(state: Mapping[str, Any], average: Any, source: str) -> FoundImage:
@@ -98,7 +98,7 @@ def _from_rosinality(state: Mapping[str, Any], average: Any, source: str) -> Fou
     if not any(name.endswith("noise_const") for name in found):
         notes.append("the noise is not in the file; drawn from seed 0")
     return FoundImage(
-        "rosinality g_ema", found, None, "skip", may_lack_noise=True, may_lack_average=True, notes=tuple(notes)
+        "a rosinality g_ema file", found, None, "skip", may_lack_noise=True, may_lack_average=True, notes=tuple(notes)
     )
 
 
@@ -124,7 +124,7 @@ def from_tensorflow(network: PickledModule, source: str) -> FoundImage:
     stated = (("z_dim", "latent_size"), ("w_dim", "dlatent_size"), ("label_dim", "label_size"),
               ("resolution", "resolution"), ("image_channels", "num_channels"))  # fmt: skip
     return FoundImage(
-        layout="TensorFlow pickle",
+        layout="a TensorFlow pickle",
         state=without_filters(translated(variables, TENSORFLOW, source), source),
         conv_clamp=None if clamp is None else float(clamp),
         architecture=str(settings["architecture"]) if "architecture" in settings else None,

@@ -19,7 +19,7 @@ from get3d_models.errors import InputError
 from get3d_models.safe_loading import PickledModule
 from get3d_models.stylegan2_layouts import NAME_LENGTH, FoundImage, without_filters
 
-LAYOUT = "stylegan2-ada-pytorch or stylegan3-repository pickle"
+LAYOUT = "a stylegan2-ada-pytorch or stylegan3-repository pickle"
 # Which class belongs where.
 CLASSES = (
     (r"", "Generator"),

@@ -6,6 +6,7 @@ import click
 
 import drag3d
 from drag3d.cli.bench import bench
+from drag3d.cli.convert import convert
 from drag3d.cli.demo import demo
 from drag3d.cli.drag import drag
 from drag3d.cli.errors import OneLineErrors
@@ -23,5 +24,5 @@ def main() -> None:
     """
 
 
-for command in (demo, models, sample, drag, bench, evaluate_methods):
+for command in (demo, models, convert, sample, drag, bench, evaluate_methods):
     main.add_command(command)

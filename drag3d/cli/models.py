@@ -10,6 +10,7 @@ import click
 
 if TYPE_CHECKING:
     from get3d_models import Generator
+    from get3d_models.stylegan2 import ImageGenerator
 
 
 @click.command()
@@ -30,20 +31,21 @@ def models(as_json: bool, inspect: Path | None) -> None:
     if not rows:
         click.echo("no embedded models: this installation lacks its assets; install drag3d again")
     for row in rows:
-        click.echo(f"{row['name']}  {row['bytes'] / 1e6:.1f} MB  sha256 {row['sha256'][:12]}")
+        click.echo(f"{row['name']}  {row['kind']}  {row['bytes'] / 1e6:.1f} MB  sha256 {row['sha256'][:12]}")
         click.echo(f"  {row['description']}")
         if row["keypoints"]:
             click.echo(f"  keypoints: {', '.join(row['keypoints'])}")
 
 
 def described(name: str, path: Path) -> dict[str, Any]:
-    """An embedded model: name, file, size, hash, parameters, keypoints and the first line of its card."""
+    """An embedded model: name, kind, file, size, hash, parameters, keypoints and the first line of its card."""
     from get3d_models import load
     from get3d_models.keypoints import keypoint_names
 
     generator = load(name)
     return {
         "name": name,
+        "kind": generator.kind,
         "description": first_line(path.with_suffix(".md")),
         "file": str(path),
         "bytes": path.stat().st_size,
@@ -54,19 +56,34 @@ def described(name: str, path: Path) -> dict[str, Any]:
 
 
 def inspected(path: Path) -> dict[str, Any]:
-    """A model file: hash, number of tensors and parameters, configuration."""
-    from get3d_models import load
+    """A model file: kind, layout, hash, number of tensors and parameters, configuration, and what it lacks."""
+    from get3d_models.checkpoint import open_model
+    from get3d_models.loading import resolve
+    from get3d_models.stylegan2 import ImageGenerator
 
-    generator = load(path)
-    return {
+    path = resolve(path)
+    found = open_model(path)
+    generator = found.generator
+    values: dict[str, Any] = {
         "file": str(path),
-        "bytes": path.stat().st_size if path.is_file() else None,
-        "name": generator.name,
+        "bytes": path.stat().st_size,
+        "name": found.name,
+        "kind": generator.kind,
+        "layout": found.layout,
         "sha256": generator.fingerprint,
         "tensors": len(generator.state_dict()),
         "parameters": _parameters(generator),
-        "config": generator.config.to_dict(),
     }
+    if isinstance(generator, ImageGenerator):
+        width, height = generator.size
+        values |= {"pixels": f"{width}x{height}", "labels": generator.config.label_dim}
+    if found.note:
+        values["note"] = found.note
+    if found.source_sha256:
+        values["ignored source code"] = f"sha256 {found.source_sha256}"
+    if found.notes:
+        values["notes"] = list(found.notes)
+    return {**values, "config": generator.config.to_dict()}
 
 
 def first_line(card: Path) -> str:
@@ -80,7 +97,7 @@ def first_line(card: Path) -> str:
     )
 
 
-def _parameters(generator: Generator) -> int:
+def _parameters(generator: Generator | ImageGenerator) -> int:
     return sum(tensor.numel() for tensor in generator.state_dict().values())
 
 
@@ -89,6 +106,8 @@ def _as_lines(values: dict[str, Any]) -> str:
     for key, value in values.items():
         if isinstance(value, dict):
             lines += [f"{key}:", *(f"  {k}: {v}" for k, v in value.items())]
+        elif isinstance(value, list):
+            lines += [f"{key}:", *(f"  {v}" for v in value)]
         else:
             lines.append(f"{key}: {value}")
     return "\n".join(lines)
