@@ -87,7 +87,8 @@ class FeatureMap:
     @cached_property
     def _table(self) -> Tensor:
         """All texels of all windows, ``(K * rows * columns, C)``."""
-        return self.texels.permute(0, 2, 3, 1).flatten(0, 2)
+        with torch.enable_grad():  # tracking may be the first to ask, without a need of gradients
+            return self.texels.permute(0, 2, 3, 1).flatten(0, 2)
 
 
 def _corners(points: Tensor) -> tuple[Tensor, Tensor]:

@@ -7,6 +7,9 @@ from enum import StrEnum
 
 from torch import Tensor
 
+VARIANTS = ("paper", "released")
+"""Of the method "draggan"."""
+
 
 class StopReason(StrEnum):
     """Why a drag ended."""
@@ -27,10 +30,11 @@ class DragSettings:
     """"default" or "draggan" (the paper's)."""
     max_steps: int = 100
     tolerance: float | None = None
-    """A handle this near to its target has arrived. None: the subject's default, 1% of the shape's diagonal."""
+    """A handle this near to its target has arrived. None: the subject's default, 1% of the diagonal of a shape; of an
+    image 2 pixels at 512, and at least one."""
     learning_rate: float | None = None
-    """For "draggan" the step of Adam, in standard deviations of the generator's latents; for "default" the share
-    that is taken of the step it solved for (1: all of it)."""
+    """For "draggan" the step of Adam: in latent units for images, as in the paper, and in standard deviations of the
+    latents for shapes. For "default" the share that is taken of the step it solved for (1: all of it)."""
     patch_radius: float | None = None
     """r1: radius of the neighbourhood whose features are moved."""
     search_radius: float | None = None
@@ -45,6 +49,12 @@ class DragSettings:
     """"w+": every latent row may go its own way; "w": all rows of a mapping network move by the same amount."""
     features: str | None = None
     """Planes whose features are followed: "geometry", "texture" or "both"; None: those of the latents that move."""
+    layers: int | None = None
+    """Of images: how many first rows of the latent may move. None: six for "draggan", as in the paper, else all."""
+    feature_block: int | None = None
+    """Of images: the block of the synthesis whose features are followed, from 0 on. None: the paper's 6th (5)."""
+    variant: str = "paper"
+    """For "draggan": "paper", or "released" for what its authors' released code does where it differs."""
     seed: int = 0
     """Fixes every random choice (points of a neighbourhood, candidates)."""
 

@@ -44,6 +44,12 @@ class Subject(Protocol):
     """r1 in the subject's units"""
     search_radius: float
     """r2 in the subject's units"""
+    learning_rate: float
+    """Of the paper's method: the step of Adam in units of ``latent_unit``"""
+    latent_unit: float
+    """What a learning rate is measured in: 1, or the deviation of the generator's latents"""
+    extent: int
+    """How many samples the whole subject has, for a mean over all of it"""
     step_length: float
     """One unit of motion supervision: the spacing of the feature samples the paper's method steps by"""
 
@@ -52,5 +58,13 @@ class Subject(Protocol):
         ...
 
     def offsets(self, radius: float, count: int, seed: int) -> Tensor:
-        """Offsets ``(<= count, D)`` that fill the ball of ``radius``: a disc of pixels, a cube's worth of samples."""
+        """Offsets that fill the ball of ``radius``, the centre first: a disc of pixels, or up to ``count`` samples."""
+        ...
+
+    def patch(self, handle: Tensor, radius: float, count: int, seed: int) -> Tensor:
+        """The neighbourhood ``(M, D)`` of a handle ``(D,)`` that motion supervision moves."""
+        ...
+
+    def candidates(self, radius: float, count: int, seed: int) -> Tensor:
+        """Offsets ``(M, D)`` from where a handle was, at which it is looked for; the centre is one of them."""
         ...

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -15,16 +17,21 @@ def directions(handles: Tensor, targets: Tensor, length: float) -> Tensor:
     return towards / distance.clamp_min(1e-12) * distance.clamp_max(length)
 
 
-def motion_loss(field: Field, patches: Tensor, steps: Tensor) -> Tensor:
+def motion_loss(field: Field, patches: Sequence[Tensor], steps: Tensor) -> Tensor:
     """Equation 1's first term: sum over handles of the mean over patch and channels of |sg F(q) - F(q + d)|.
 
-    ``patches (K, M, D)`` are the neighbourhoods, ``steps (K, D)`` the motion d of each; a handle that has arrived has a
-    zero step and so no say. Only F(q + d) carries gradient.
+    ``patches``, K of them of any length ``(M, D)``, are the neighbourhoods, ``steps (K, D)`` the motion d of each; a
+    handle that has arrived has a zero step and so no say. Only F(q + d) carries gradient. The norms are read as means,
+    as in the authors' code: by sums, the area of a mask or a patch would decide how much each term counts.
     """
-    moved = field.features((patches + steps[:, None]).flatten(0, 1))
+    counts = [len(patch) for patch in patches]
+    here = torch.cat(list(patches))
+    ahead = torch.cat([patch + step for patch, step in zip(patches, steps, strict=True)])
+    moved = field.features(ahead)
     with torch.no_grad():
-        here = field.features(patches.flatten(0, 1))
-    return (moved - here).abs().mean(dim=1).unflatten(0, patches.shape[:2]).mean(dim=1).sum()
+        before = field.features(here)
+    errors = (moved - before).abs().mean(dim=1).split(counts)
+    return torch.stack([error.mean() for error in errors if len(error)]).sum()
 
 
 def hold_loss(field: Field, points: Tensor, features: Tensor) -> Tensor:

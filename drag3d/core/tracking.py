@@ -9,21 +9,21 @@ from drag3d.core.subject import Field
 
 
 def nearest_feature(
-    field: Field, expected: Tensor, reference: Tensor, offsets: Tensor, chunk: int = 1 << 15
+    field: Field, expected: Tensor, reference: Tensor, offsets: Tensor, chunk: int = 1 << 15, norm: int = 1
 ) -> tuple[Tensor, Tensor]:
     """The candidate around ``expected`` whose feature is nearest to the handle's initial one (equation 3).
 
     ``expected (K, D)`` are the centres of the search, ``reference (K, C)`` the initial features, ``offsets (M, D)`` the
     candidates around each centre; the centre itself should be one of them. Candidates are first put where a handle may
-    be. Distance is L1. Ties go to the candidate nearest to its centre. Returns the places ``(K, D)`` and their feature
-    distances ``(K,)``; no gradient.
+    be. Distance is L1, or that of another ``norm``. Ties go to the candidate nearest to its centre. Returns the places
+    ``(K, D)`` and their feature distances ``(K,)``; no gradient.
     """
     with torch.no_grad():
         order = offsets.norm(dim=1).argsort()
         candidates = expected[:, None] + offsets[order]
         flat = field.snap(candidates.flatten(0, 1))
         features = torch.cat([field.features(p) for p in flat.split(chunk)]).unflatten(0, candidates.shape[:2])
-        error = (features - reference[:, None]).abs().sum(dim=2)
+        error = (features - reference[:, None]).norm(p=norm, dim=2)
         # A candidate that had to be put far away to lie on the surface is no candidate of this neighbourhood, nor is
         # one whose features overflowed: argmin would take not-a-number for the least.
         reach = offsets.norm(dim=1).max()

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
+from drag3d.subjects.spread import latent_spread
 from get3d_models.errors import InputError
 from get3d_models.generator import Generator, Latents
 from get3d_models.triplanes import LocalPlanes, LocalTriplanes, Triplanes
 
 LATENTS_MOVED = ("geometry", "texture", "both")
-SPREAD_SAMPLES = 2048
 NEWTON_STEPS = 4
 REST_POINTS = 1024
-KEPT = 0.07
+PAPER_RATE = 0.02
 AFFORDABLE_MULTIPLY_ADDS = 2e9
 
 
@@ -110,30 +109,6 @@ class SurfaceField:
         return points
 
 
-@dataclass(frozen=True)
-class Spread:
-    """How generated latents vary: mean ``(w_dim,)`` and principal directions ``(k, w_dim)``, one deviation long."""
-
-    mean: Tensor
-    directions: Tensor
-
-
-def latent_spread(mapping: torch.nn.Module, z_dim: int, device: torch.device) -> Spread:
-    """Principal components of the mapped latents of a fixed set of random codes; those of no account are left out.
-
-    Those are the ones with less than ``KEPT`` of the strongest's deviation. For the embedded quadruped about as many
-    remain as its teacher has parameters.
-    """
-    random = torch.Generator().manual_seed(0)
-    with torch.no_grad():
-        w = mapping(torch.randn(SPREAD_SAMPLES, z_dim, generator=random).to(device))
-    mean = w.mean(dim=0)
-    _, deviations, axes = torch.linalg.svd(w - mean, full_matrices=False)
-    deviations = deviations / (len(w) - 1) ** 0.5
-    kept = deviations > KEPT * deviations[0]
-    return Spread(mean, axes[kept] * deviations[kept, None])
-
-
 class SurfaceSubject:
     """A shape whose latents can be dragged by points on its surface.
 
@@ -173,10 +148,13 @@ class SurfaceSubject:
         self.search_radius = 12.0 * length / 128
         self.step_length = length / min(128, config.resolution)
         shape = generator.shape(self.latents)
+        self.learning_rate = PAPER_RATE
+        self.latent_unit = float(self.basis.square().sum(dim=1).mean().sqrt())
         self.tolerance = 0.01 * shape.diagonal
         self.shape = shape
         vertices = shape.vertices
         count = min(REST_POINTS, len(vertices)) if self._can_watch_all() else 0
+        self.extent = len(vertices)
         self.rest = vertices[torch.linspace(0, max(0, len(vertices) - 1), count).long()]
 
     def _can_watch_all(self) -> bool:
@@ -221,3 +199,11 @@ class SurfaceSubject:
         length = torch.rand(count - 1, 1, generator=random) ** (1 / 3) * radius
         ball = torch.nn.functional.normalize(direction, dim=1) * length
         return torch.cat([torch.zeros(1, 3), ball]).to(self.start.device)
+
+    def patch(self, handle: Tensor, radius: float, count: int, seed: int) -> Tensor:
+        """Up to ``count`` places ``(M, 3)`` in the ball around a handle ``(3,)``, the handle first."""
+        return handle + self.offsets(radius, count, seed)
+
+    def candidates(self, radius: float, count: int, seed: int) -> Tensor:
+        """As :meth:`offsets`."""
+        return self.offsets(radius, count, seed)

@@ -119,6 +119,8 @@ class ToySubject:
         self.groups = torch.tensor([0, 0, 1])
         self.rest = (self.centers[:, None] + ball(dimensions, 1.2 * BLOB, 100, seed=4)).flatten(0, 1)
         self.tolerance, self.patch_radius, self.search_radius, self.step_length = 0.02, 0.06, 0.15, 0.02
+        self.learning_rate, self.latent_unit = 0.02, deviation
+        self.extent = 1000
         self.syntheses = 0
         if solid:
             self.rest = self.field(self.start, self.centers, 1.0).snap(self.rest)
@@ -129,6 +131,12 @@ class ToySubject:
         return ToyField(self, latents)
 
     def offsets(self, radius: float, count: int, seed: int) -> Tensor:
+        return ball(self.dimensions, radius, count, seed)
+
+    def patch(self, handle: Tensor, radius: float, count: int, seed: int) -> Tensor:
+        return handle + ball(self.dimensions, radius, count, seed)
+
+    def candidates(self, radius: float, count: int, seed: int) -> Tensor:
         return ball(self.dimensions, radius, count, seed)
 
     def shifts(self, latents: Tensor) -> Tensor:

@@ -12,7 +12,6 @@ from drag3d.core.subject import Field, Subject
 from drag3d.core.supervision import directions, hold_loss, motion_loss
 from drag3d.core.tracking import nearest_feature
 
-LEARNING_RATE = 0.02
 HOLD_WEIGHT = 20.0
 PATCH_POINTS = 128
 SEARCH_POINTS = 1024
@@ -21,7 +20,9 @@ SEARCH_POINTS = 1024
 class DragGAN:
     """Adam on W+ or W, unit steps, current features as template, tracking by the initial feature of the handle.
 
-    Adam's rate is in units of the latents' standard deviation, since the scale of W differs between generators.
+    Where the paper and its authors' released code differ, ``settings.variant`` says which to follow: the code compares
+    features by L2 when it tracks, leaves out a handle within one unit of its target, steps by a whole unit even where
+    less is left, and averages the second term of equation 1 over the whole map, not over what must stay.
     """
 
     def __init__(self, subject: Subject, handles: Tensor, targets: Tensor, settings: DragSettings, hold: Tensor | None):
@@ -31,17 +32,16 @@ class DragGAN:
         self.hold_weight = HOLD_WEIGHT if settings.hold_weight is None else settings.hold_weight
         self.patch_radius = patch = settings.patch_radius or subject.patch_radius
         self.search_radius = search = settings.search_radius or subject.search_radius
-        self.patch = subject.offsets(patch, PATCH_POINTS, settings.seed)
-        self.search = subject.offsets(search, SEARCH_POINTS, settings.seed + 1)
+        self.released, self.seed = settings.variant == "released", settings.seed
+        self.search = subject.candidates(search, SEARCH_POINTS, settings.seed + 1)
         # Handles move by little more than a unit step, so their patches lie well within what is searched.
         self.reach = 1.05 * max(search, patch + 2 * self.step_length) if hold is None else math.inf
         # In W+ every row has its own displacement, in W all rows of one mapping network share theirs.
         self.shared = settings.space == "w"
         count = int(subject.groups.max()) + 1 if self.shared else len(subject.start)
         self.displacement = torch.zeros(count, subject.start.shape[1], device=subject.start.device, requires_grad=True)
-        deviation = subject.basis.square().sum(dim=1).mean().sqrt()
-        self.learning_rate = settings.learning_rate or LEARNING_RATE
-        self.optimizer = torch.optim.Adam([self.displacement], lr=self.learning_rate * float(deviation))
+        self.learning_rate = settings.learning_rate or subject.learning_rate
+        self.optimizer = torch.optim.Adam([self.displacement], lr=self.learning_rate * subject.latent_unit)
 
     def latents(self) -> Tensor:
         """The start and what it was displaced by."""
@@ -56,16 +56,30 @@ class DragGAN:
 
     def track(self, field: Field, handles: Tensor) -> Tensor:
         """Equation 3."""
-        return nearest_feature(field, handles, self.reference, self.search)[0]
+        return nearest_feature(field, handles, self.reference, self.search, norm=2 if self.released else 1)[0]
 
     def step(self, field: Field, handles: Tensor) -> float:
         """Equation 1 and a step of Adam."""
-        steps = directions(handles, self.targets, self.step_length)
-        patches = field.snap((handles[:, None] + self.patch).flatten(0, 1)).unflatten(0, (len(handles), -1))
-        loss = motion_loss(field, patches, steps)
+        moving, steps = self._steps(handles)
+        patches = [self.subject.patch(handle, self.patch_radius, PATCH_POINTS, self.seed) for handle in handles[moving]]
+        counts = [len(patch) for patch in patches]
+        loss = self.displacement.sum() * 0.0
+        if patches:
+            loss = loss + motion_loss(field, field.snap(torch.cat(patches)).split(counts), steps[moving])
         if self.hold is not None and self.held is not None:
-            loss = loss + self.hold_weight * hold_loss(field, self.hold, self.held)
+            share = len(self.hold) / self.subject.extent if self.released else 1.0
+            loss = loss + self.hold_weight * share * hold_loss(field, self.hold, self.held)
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
         return float(loss.detach())
+
+    def _steps(self, handles: Tensor) -> tuple[Tensor, Tensor]:
+        """Which handles are supervised ``(K,) bool``, and the motion d of all ``(K, D)``."""
+        if not self.released:
+            return torch.ones(len(handles), dtype=torch.bool, device=handles.device), directions(
+                handles, self.targets, self.step_length
+            )
+        towards = self.targets - handles
+        distance = towards.norm(dim=1, keepdim=True)
+        return distance[:, 0] > self.step_length, towards / (distance + 1e-7) * self.step_length

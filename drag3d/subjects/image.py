@@ -1,0 +1,181 @@
+"""A StyleGAN image as a subject: features of one block of the synthesis at pixels."""
+
+from __future__ import annotations
+
+import math
+from functools import cached_property
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from drag3d.core.settings import VARIANTS, DragSettings
+from drag3d.subjects.spread import latent_spread
+from get3d_models.errors import InputError
+from get3d_models.feature_map import FeatureMap
+from get3d_models.layers import Noise
+from get3d_models.stylegan2 import ImageGenerator, ImageLatents
+
+PAPER_SIZE = 512
+PAPER_PATCH, PAPER_SEARCH = 3, 12
+PAPER_LAYERS = 6
+PAPER_BLOCK = 5
+PAPER_RATE = 2e-3
+REST_EDGE = 32
+AFFORDABLE_MULTIPLY_ADDS = 2e9
+
+
+class ImageField:
+    """One synthesis of the image, up to the block whose features are used and no further."""
+
+    def __init__(self, subject: ImageSubject, latents: Tensor, centers: Tensor, radius: float):
+        self.subject = subject
+        self.ws = subject.rows(latents)
+        self.local: FeatureMap | None = None
+        generator = subject.generator
+        if math.isfinite(radius) and generator.local_plan(centers, radius, subject.block).worth_it:
+            self.local = generator.local_features(self.ws, centers, radius, subject.block, subject.noise)
+
+    @cached_property
+    def whole(self) -> FeatureMap:
+        """The whole map, where windows around the handles are not enough."""
+        with torch.enable_grad():  # tracking may be the first to ask, without a need of gradients; the step has one
+            return self.subject.generator.feature_map(self.ws, self.subject.block, self.subject.noise)
+
+    def features(self, points: Tensor) -> Tensor:
+        """Features ``(M, C)`` at pixel coordinates ``(M, 2)``."""
+        beyond = "zeros" if self.subject.released else "border"
+        if self.local is not None and self.local.covers(points):
+            return self.local.at(points, beyond)
+        return self.whole.at(points, beyond)
+
+    def descriptors(self, points: Tensor) -> Tensor:
+        """The features."""
+        return self.features(points)
+
+    def level(self, points: Tensor) -> Tensor | None:
+        """None: an image has no surface."""
+        return None
+
+    def snap(self, points: Tensor) -> Tensor:
+        """The nearest places in the image ``(M, 2)``; detached."""
+        return points.detach().clamp_min(0).minimum(self.subject.last_pixel)
+
+
+class ImageSubject:
+    """An image whose latent can be dragged by points. Lengths are pixels, coordinates (x, y) as of the generator.
+
+    ``layers`` is the number of first rows of the latent that a drag may move: by default all of them, for the methods
+    of the paper its six. ``feature_block`` counts from 0; by default it is the paper's 6th block, or the last one of a
+    smaller network. ``variant`` "released" has the geometry of DragGAN's released code instead of its paper's.
+    """
+
+    def __init__(
+        self,
+        generator: ImageGenerator,
+        latents: ImageLatents,
+        layers: int | None = None,
+        feature_block: int | None = None,
+        noise: Noise = "const",
+        variant: str = "paper",
+    ):
+        rows = generator.config.rows
+        if layers is not None and not 1 <= layers <= rows:
+            raise InputError(f"the layers that may move are 1 to {rows} for model {generator.name!r}, not {layers}")
+        if variant not in VARIANTS:
+            raise InputError(f"unknown variant {variant!r}; known: {', '.join(VARIANTS)}")
+        blocks = len(generator.config.channels)
+        if feature_block is not None and not 0 <= feature_block < blocks:
+            raise InputError(f"model {generator.name!r} has feature blocks 0 to {blocks - 1}, not {feature_block}")
+        self.generator = generator
+        self.noise, self.released = noise, variant == "released"
+        self.block = generator.block_index(PAPER_BLOCK if feature_block is None else feature_block)
+        self.latents = ImageLatents(latents.rows.detach().to(generator.device))
+        self.start = self.latents.rows[: rows if layers is None else layers]
+        spread = latent_spread(lambda z: generator.map(z)[:, 0], generator.config.z_dim, generator.device)
+        self.basis = spread.directions.expand(len(self.start), -1, -1)
+        self.groups = torch.zeros(len(self.start), dtype=torch.long, device=generator.device)
+        width, height = generator.size
+        self.last_pixel = torch.tensor([width - 1.0, height - 1.0], device=generator.device)
+        scale = height / PAPER_SIZE
+        self.patch_radius = float(max(1, round(PAPER_PATCH * scale)))
+        self.search_radius = float(max(2, round(PAPER_SEARCH * scale)))
+        self.step_length = 1.0
+        self.tolerance = max(2 * scale, 2.0 if self.released else 1.0)
+        self.learning_rate, self.latent_unit = PAPER_RATE, 1.0
+        self.extent = width * height
+        self.rest = self._grid(REST_EDGE) if self._can_watch_all() else self._grid(0)
+
+    @classmethod
+    def for_settings(cls, generator: ImageGenerator, latents: ImageLatents, settings: DragSettings) -> ImageSubject:
+        """The subject as the settings of a drag want it."""
+        layers = settings.layers
+        if layers is None and settings.method == "draggan":
+            layers = min(PAPER_LAYERS, generator.config.rows)
+        return cls(generator, latents, layers, settings.feature_block, variant=settings.variant)
+
+    def _can_watch_all(self) -> bool:
+        """Whether derivatives of the whole map are affordable at every drag: on a CPU only of small generators."""
+        cost = self.generator.local_plan(self.last_pixel[None], 1.0, self.block).whole_multiply_adds
+        return self.generator.device.type != "cpu" or cost < AFFORDABLE_MULTIPLY_ADDS
+
+    def _grid(self, edge: int) -> Tensor:
+        """Pixels spread evenly over the image, ``edge`` along each side: ``(edge^2, 2)``."""
+        shares = (torch.arange(edge, device=self.start.device) + 0.5) / max(1, edge)
+        across, down = torch.meshgrid(shares, shares, indexing="xy")
+        return (torch.stack([across.flatten(), down.flatten()], dim=1) * (self.last_pixel + 1) - 0.5).round()
+
+    def rows(self, moved: Tensor) -> Tensor:
+        """All rows ``(1, rows, w_dim)`` for moved rows ``(R, w_dim)``."""
+        return torch.cat([moved, self.latents.rows[len(moved) :]])[None]
+
+    def unpack(self, moved: Tensor) -> ImageLatents:
+        """The latents of the image for moved rows ``(R, w_dim)``."""
+        return ImageLatents(self.rows(moved.detach().to(self.start.device))[0]).detach()
+
+    def field(self, latents: Tensor, centers: Tensor, radius: float) -> ImageField:
+        """One synthesis of moved rows ``(R, w_dim)``, of the windows that feed the points near centres if that pays."""
+        return ImageField(self, latents, centers, radius)
+
+    def offsets(self, radius: float, count: int, seed: int) -> Tensor:
+        """The pixels of a disc around the origin, which is the first of them ``(M, 2)``; as many as there are."""
+        pixels = _square(radius).to(self.start.device)
+        return pixels[pixels.norm(dim=1) <= radius + 1e-6]
+
+    def patch(self, handle: Tensor, radius: float, count: int, seed: int) -> Tensor:
+        """The neighbourhood ``(M, 2)`` of a handle ``(2,)`` that is supervised: a disc, of what lies in the image.
+
+        The released code measures distances on a grid that is stretched by one pixel over the image (facts section 2),
+        and leaves out what is exactly at the radius.
+        """
+        pixels = handle + _square(radius + 1).to(handle)
+        pixels = pixels[((pixels >= 0) & (pixels <= self.last_pixel)).all(dim=1)]
+        if not self.released:
+            return pixels[(pixels - handle).norm(dim=1) <= radius + 1e-6]
+        stretched = pixels * (self.last_pixel + 1) / self.last_pixel
+        return pixels[(stretched - handle).norm(dim=1) < radius]
+
+    def candidates(self, radius: float, count: int, seed: int) -> Tensor:
+        """Offsets ``(M, 2)`` at which a handle is looked for: a square of pixels, as in the paper."""
+        return _square(radius).to(self.start.device)
+
+    def hold_points(self, mask: NDArray) -> Tensor:
+        """Pixels ``(M, 2)`` that stand for what must stay, of a mask ``(H, W)`` that is True where things may move.
+
+        As many as the feature map has texels: what lies between them is interpolated. The released code takes all.
+        """
+        width, height = self.generator.size
+        rows, columns = self.generator.config.map_size(self.block)
+        stride_y, stride_x = (1, 1) if self.released else (height // rows, width // columns)
+        fixed = torch.from_numpy(~mask.astype(bool))
+        down, across = torch.nonzero(fixed[stride_y // 2 :: stride_y, stride_x // 2 :: stride_x], as_tuple=True)
+        points = torch.stack([across * stride_x + stride_x // 2, down * stride_y + stride_y // 2], dim=1)
+        return points.to(self.start.device, torch.float32)
+
+
+def _square(radius: float) -> Tensor:
+    """Whole offsets up to ``radius`` along each axis, ``(M, 2)`` float32, the nearest to the origin first."""
+    reach = math.floor(radius + 1e-6)
+    steps = torch.arange(-reach, reach + 1, dtype=torch.float32)
+    square = torch.cartesian_prod(steps, steps)
+    return square[square.norm(dim=1).argsort(stable=True)]
