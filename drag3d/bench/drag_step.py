@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
-import gc
-import statistics
-import sys
-import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from drag3d.bench.measuring import measure, medians, running_threads
 from drag3d.bench.textbook_step import (
     FROZEN_ROWS,
     LATTICE_RADIUS,
@@ -162,7 +156,7 @@ def bench_drag_step(
         "default": stepping(generator, latents, places, targets, "default"),
     }
     plan = generator.local_plan(places, windowed.reach)
-    with _threads(threads):
+    with running_threads(threads):
         first = {name: way() for name, way in ways.items()}
         measured: dict[str, list[tuple[float, float, int | None]]] = {name: [] for name in ways}
         for _ in range(repeats):
@@ -183,7 +177,7 @@ def bench_drag_step(
         "gradient_difference": float((first["windowed"].gradient - expected).abs().max() / expected.abs().max()),
     }
     for name, values in measured.items():
-        report[name] = _medians(values)
+        report[name] = medians(values)
     base = report["textbook"]
     report["ratio"] = {
         name: {key: base[key] / report[name][key] if report[name][key] else None for key in base}
@@ -191,50 +185,3 @@ def bench_drag_step(
         if name != "textbook"
     }
     return report
-
-
-def measure(run: Callable[[], Any]) -> tuple[float, float, int | None]:
-    """Wall seconds, CPU seconds of the process, and bytes that were resident at the peak beyond those before."""
-    before = _restart_peak()
-    wall, cpu = time.perf_counter(), time.process_time()
-    run()
-    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    return wall, cpu, None if before is None else max(0, _status("VmHWM") - before)
-
-
-def _medians(values: list[tuple[float, float, int | None]]) -> dict[str, float | None]:
-    peaks = [peak for _, _, peak in values if peak is not None]
-    return {
-        "wall": statistics.median(v[0] for v in values),
-        "cpu": statistics.median(v[1] for v in values),
-        "peak_bytes": statistics.median(peaks) if len(peaks) == len(values) else None,
-    }
-
-
-def _restart_peak() -> int | None:
-    """Give back what is free and make Linux count the peak anew; bytes resident now, None where that cannot be had."""
-    if sys.platform != "linux":
-        return None
-    gc.collect()
-    with contextlib.suppress(OSError, AttributeError, ValueError):
-        # Memory that an earlier step freed and the allocator kept would hide what the next one takes.
-        ctypes.CDLL("libc.so.6").malloc_trim(0)
-        Path("/proc/self/clear_refs").write_text("5")
-        return _status("VmRSS")
-    return None
-
-
-def _status(entry: str) -> int:
-    lines = Path("/proc/self/status").read_text().splitlines()
-    (line,) = (line for line in lines if line.startswith(entry + ":"))
-    return int(line.split()[1]) * 1024
-
-
-@contextlib.contextmanager
-def _threads(count: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

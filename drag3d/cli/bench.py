@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-PARTS = ("marching", "step", "arrival")
+PARTS = ("marching", "step", "image-step", "arrival")
 
 
 @click.command()
@@ -16,12 +16,22 @@ PARTS = ("marching", "step", "arrival")
 @click.option("--repeats", type=click.IntRange(1, 100), default=5, show_default=True)
 @click.option("--drags", type=click.IntRange(1, 1000), default=5, show_default=True, help="Drags until arrival.")
 @click.option("--model", default="quadruped", show_default=True, help="What is dragged until arrival.")
+@click.option(
+    "--image-resolution",
+    type=click.Choice(["256", "512", "1024"]),
+    default="512",
+    show_default=True,
+    help="Of the image step.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
-def bench(*, only: tuple[str, ...], resolution: int, repeats: int, drags: int, model: str, as_json: bool) -> None:
+def bench(
+    *, only: tuple[str, ...], resolution: int, repeats: int, drags: int, model: str, image_resolution: str,
+    as_json: bool,
+) -> None:  # fmt: skip
     """Measure how fast the editor is here.
 
-    Marching tetrahedra and the drag step are measured against the textbook ways, taking turns within one run, so look
-    at the ratios. The step is that of a generator as large as the released ones. Takes some minutes.
+    Marching tetrahedra and the drag steps are measured against the textbook ways, taking turns within one run, so look
+    at the ratios. The steps are those of generators as large as the released ones. Takes some minutes.
     """
     from get3d_models.loading import resolve
 
@@ -32,14 +42,16 @@ def bench(*, only: tuple[str, ...], resolution: int, repeats: int, drags: int, m
     for part in PARTS:
         if part not in chosen:
             continue
-        report[part], lines = _measured(part, resolution, repeats, drags, model)
+        report[part], lines = _measured(part, resolution, repeats, drags, model, int(image_resolution))
         if not as_json:
             click.echo("\n".join([*lines, ""]))
     if as_json:
         click.echo(json.dumps(report, indent=2))
 
 
-def _measured(part: str, resolution: int, repeats: int, drags: int, model: str) -> tuple[dict[str, Any], list[str]]:
+def _measured(
+    part: str, resolution: int, repeats: int, drags: int, model: str, image_resolution: int
+) -> tuple[dict[str, Any], list[str]]:
     if part == "marching":
         from drag3d.bench.marching import bench_marching
 
@@ -50,6 +62,11 @@ def _measured(part: str, resolution: int, repeats: int, drags: int, model: str) 
 
         report = bench_drag_step(repeats)
         return report, step_lines(report)
+    if part == "image-step":
+        from drag3d.bench.image_step import bench_image_step
+
+        report = bench_image_step(image_resolution, repeats)
+        return report, image_step_lines(report)
     from drag3d.bench.arrival import bench_arrival
 
     report = bench_arrival(model, drags)
@@ -80,9 +97,24 @@ def step_lines(report: dict[str, Any]) -> list[str]:
     ]
     for name in ("textbook", *report["ratio"]):
         row = report[name]
-        peak = "unknown" if row["peak_bytes"] is None else f"{row['peak_bytes'] / 2**20:.0f} MB"
+        peak = _megabytes(row["peak_bytes"])
         ratio = "" if name == "textbook" else f"{report['ratio'][name]['wall']:.1f}x"
         lines.append(f"{name:>14} {_ms(row['wall'])} {_ms(row['cpu'])} {peak:>12} {ratio:>8}")
+    return lines
+
+
+def image_step_lines(report: dict[str, Any]) -> list[str]:
+    """The measurements of a drag step on an image as a table."""
+    lines = [
+        f"one drag step of a handle in an image of {report['resolution']} pixels, {report['threads']} threads, medians "
+        f"of {report['repeats']}; gradients differ by {report['gradient_difference']:.1e} of the largest",
+        f"{'':>14} {'wall':>12} {'cpu':>12} {'peak memory':>12}",
+    ]
+    for name in ("textbook", "ours"):
+        row = report[name]
+        lines.append(f"{name:>14} {_ms(row['wall'])} {_ms(row['cpu'])} {_megabytes(row['peak_bytes']):>12}")
+    ratio = [report["ratio"][key] for key in ("wall", "cpu", "peak_bytes")]
+    lines.append(f"{'ratio':>14} " + " ".join(f"{'unknown' if r is None else f'{r:.1f}x':>12}" for r in ratio))
     return lines
 
 
@@ -100,6 +132,10 @@ def arrival_lines(report: dict[str, Any]) -> list[str]:
         )
         lines.append(f"arrived, as tracked: {report['arrived']:.0%}; medians: {medians}")
     return lines
+
+
+def _megabytes(count: float | None) -> str:
+    return "unknown" if count is None else f"{count / 2**20:.0f} MB"
 
 
 def _ms(seconds: float) -> str:

@@ -11,7 +11,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from drag3d.bench.drag_step import WindowedDrag, bench_drag_step, measure, random_generator
+from drag3d.bench.drag_step import WindowedDrag, bench_drag_step, random_generator
+from drag3d.bench.measuring import measure
 from drag3d.bench.textbook_step import FROZEN_ROWS, LEARNING_RATE, TextbookDrag, lattice, textbook_planes
 from get3d_models import Generator, GeneratorConfig, load
 from get3d_models.tetgrid import load_grid
