@@ -5,12 +5,18 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import torch
 
 from get3d_models.errors import InputError
+
+if TYPE_CHECKING:
+    from get3d_models import Generator
+    from get3d_models.stylegan2 import ImageGenerator
+
+SAMPLES_HELP = "Held-out latents. [default: 64 shapes or 256 images]"
 
 
 @click.group()
@@ -47,15 +53,14 @@ def train(
 
 @main.command()
 @click.argument("model")
-@click.option("--shapes", type=click.IntRange(1), default=64, help="Held-out latents.")
+@click.option("--samples", "--shapes", "samples", type=click.IntRange(1), help=SAMPLES_HELP)
 @click.option("--out", type=click.Path(path_type=Path), help="Also write the figures there, as JSON.")
-def measure(model: str, shapes: int, out: Path | None) -> None:
+@click.option("--quiet", is_flag=True)
+def measure(model: str, samples: int | None, out: Path | None, quiet: bool) -> None:
     """Measure MODEL against its teacher on held-out latents."""
     from get3d_models import load
-    from get3d_models.training.measure import measure_generator
 
-    figures = measure_generator(load(model), shapes)
-    text = json.dumps(figures, indent=1)
+    text = json.dumps(_measured(load(model), samples, quiet), indent=1)
     if out:
         out.write_text(text + "\n")
     click.echo(text)
@@ -66,25 +71,43 @@ def measure(model: str, shapes: int, out: Path | None) -> None:
 @click.option("--log", type=click.Path(path_type=Path), required=True, help="log.jsonl of the run that made MODEL.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The card, beside the embedded model.")
 @click.option("--figures", type=click.Path(path_type=Path), help="What `measure --out` wrote, to not measure again.")
-@click.option("--shapes", type=click.IntRange(1), default=64, show_default=True, help="Held-out latents.")
+@click.option("--samples", "--shapes", "samples", type=click.IntRange(1), help=SAMPLES_HELP)
 @click.option("--hardware", default="", help='What it was trained on, such as "2 CPU cores".')
 @click.option("--time", "duration", default="", help='How long that took, such as "80 minutes".')
 @click.option("--quiet", is_flag=True)
 def card(
-    *, model: Path, log: Path, out: Path, figures: Path | None, shapes: int, hardware: str, duration: str, quiet: bool
+    *,
+    model: Path,
+    log: Path,
+    out: Path,
+    figures: Path | None,
+    samples: int | None,
+    hardware: str,
+    duration: str,
+    quiet: bool,
 ) -> None:
     """Measure MODEL and write its card in markdown."""
     from get3d_models import load
     from get3d_models.training.card import card as written
     from get3d_models.training.card import read_run
-    from get3d_models.training.measure import measure_generator
 
     run = read_run(model, log, hardware, duration)
     generator = load(model)
-    generator.name = "quadruped"
-    found = _figures(figures) if figures else measure_generator(generator, shapes, quiet)
+    generator.name = "portrait" if generator.kind == "image" else "quadruped"
+    found = _figures(figures) if figures else _measured(generator, samples, quiet)
     out.write_text(written(generator, found, run, model.stat().st_size), encoding="utf-8")
     click.echo(f"wrote {out}")
+
+
+def _measured(generator: Generator | ImageGenerator, samples: int | None, quiet: bool) -> dict[str, Any]:
+    """Figures by the teacher that a generator of its kind has."""
+    from get3d_models.stylegan2 import ImageGenerator
+    from get3d_models.training.measure import measure_generator
+    from get3d_models.training.portrait_measure import measure_portrait
+
+    if isinstance(generator, ImageGenerator):
+        return measure_portrait(generator, samples or 256, quiet)
+    return measure_generator(generator, samples or 64, quiet)
 
 
 def _figures(path: Path) -> dict[str, Any]:

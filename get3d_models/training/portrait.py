@@ -41,6 +41,7 @@ __all__ = [
     "draw_at",
     "keypoints",
     "parameters_from_latent",
+    "shown",
 ]
 
 LATENT_SIZE = 48
@@ -113,6 +114,7 @@ _SKULL = -0.215  # its top in the head's frame
 _HAIR_POWER = 2.4
 _TEMPLE = -0.07  # height of the keypoints hair_left and hair_right in the head's frame
 _EYE_ROUNDNESS, _LIP_UP = 0.45, 0.30
+_PUPIL = 0.50  # radius over that of the iris
 # What no pose reaches beyond, (left, right, top, bottom): features are painted inside only.
 _FACE_WINDOW = (0.12, 0.88, 0.18, 0.84)
 _LEFT_EYE_WINDOW, _RIGHT_EYE_WINDOW = (0.15, 0.67, 0.26, 0.68), (0.33, 0.85, 0.26, 0.68)
@@ -440,7 +442,7 @@ class _Painter:
         ball = paint(ball, rim, coverage(iris, self.head_width))
         inner = coverage(iris + 0.22 * eye.iris, self.soft(0.012))
         ball = paint(ball, mix(c.iris * 0.85, mix(c.iris, c.white, 0.30), glow), inner)
-        ball = paint(ball, c.dark, coverage(iris + 0.50 * eye.iris, self.head_width))
+        ball = paint(ball, c.dark, coverage(iris + (1.0 - _PUPIL) * eye.iris, self.head_width))
         shine = ellipse(from_x + 0.34 * eye.iris, from_y + 0.38 * eye.iris, 0.30 * eye.iris, 0.30 * eye.iris)
         ball = paint(ball, c.white, coverage(shine, self.head_width))
         picture = paint(picture, ball, inside)
@@ -565,3 +567,17 @@ def keypoints(parameters: Tensor) -> Tensor:
     places = {name: _from_head(p, *place) for name, place in in_head.items()}
     rows = [torch.cat([x + zero, y + zero], dim=-1)[:, 0] for x, y in (places[name] for name in KEYPOINTS)]
     return torch.stack(rows, dim=1)
+
+
+def shown(parameters: Tensor) -> Tensor:
+    """Which keypoints can be seen in the picture, (N, K) bool.
+
+    All can but a pupil whose lid covers it: its middle must lie inside the opening of the eye, half the pupil's radius
+    from the opening's edge or more.
+    """
+    face = _face(_named(parameters))
+    rows = torch.ones(len(parameters), len(KEYPOINTS), dtype=torch.bool, device=parameters.device)
+    for name, eye in zip(("left", "right"), face.eyes, strict=True):
+        opening = lens(*eye.pupil, eye.half_width, eye.top, eye.bottom, bend=eye.bend, roundness=_EYE_ROUNDNESS)
+        rows[:, KEYPOINTS.index(f"pupil_{name}")] = (opening <= -0.5 * _PUPIL * eye.iris)[:, 0, 0]
+    return rows

@@ -41,7 +41,7 @@ def written(model, **changes) -> str:
 
 def test_the_card_tells_how_the_model_was_made(model):
     text = written(model)
-    assert "python -m get3d_models.training train --steps 200 --seed 3" in text
+    assert "python -m get3d_models.training train quadruped --steps 200 --seed 3" in text
     assert "1,600 shapes seen" in text
     assert "Hardware: an abacus." in text and "Time: 80 minutes." in text
     assert f"{sum(p.numel() for p in load(model).parameters()):,} weights, 4.7 MB" in text

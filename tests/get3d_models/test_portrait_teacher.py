@@ -225,3 +225,16 @@ def test_a_turn_of_the_head_moves_the_nose_most_and_the_hair_hardly():
     assert by_name["nose_tip"].min() > 0.12
     assert (by_name["nose_tip"] > by_name["mouth_top"]).all()
     assert by_name["hair_top"].abs().max() < 0.035
+
+
+def test_a_pupil_is_shown_where_it_is_dark_and_not_under_a_closed_lid():
+    parameters = random_portraits(3, eye_open_difference=0.5)
+    parameters[:, PLACE["eye_open"]] = torch.tensor([1.0, 0.05, 0.05])
+    parameters[2, PLACE["eye_open_difference"]] = 0.16
+    left, right = (portrait.KEYPOINTS.index(name) for name in ("pupil_left", "pupil_right"))
+    seen = portrait.shown(parameters)
+    assert seen[:, left].tolist() == seen[:, right].tolist() == [True, False, False]
+    others = [i for i in range(len(portrait.KEYPOINTS)) if i not in (left, right)]
+    assert bool(seen[:, others].all())
+    dark = [color_at(parameters, keypoint(parameters, name)).mean(dim=1) for name in ("pupil_left", "pupil_right")]
+    assert all(float(d[0]) < 0.3 and float(d[1]) > float(d[0]) + 0.1 for d in dark)
