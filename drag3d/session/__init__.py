@@ -1,7 +1,8 @@
-"""An edit of one generated shape: latents, points, region, history, file. Command line and viewer are its clients."""
+"""An edit of one generated shape or image: latents, points, region, history, file. Command line and viewer are its clients."""
 
 from drag3d.session.film import Film
 from drag3d.session.history import History
+from drag3d.session.masks import Mask
 from drag3d.session.regions import Box, Region, Sphere, Vertices
 from drag3d.session.report import report, write_report
 from drag3d.session.result import DragResult
@@ -13,6 +14,7 @@ __all__ = [
     "DragResult",
     "Film",
     "History",
+    "Mask",
     "Point",
     "Region",
     "Session",

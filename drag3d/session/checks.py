@@ -9,6 +9,7 @@ from typing import Any
 
 from drag3d.core import DragSettings
 from drag3d.core.methods import method_named
+from drag3d.core.settings import VARIANTS
 from drag3d.session.state import Position
 from drag3d.subjects.surface import LATENTS_MOVED
 from get3d_models.errors import InputError
@@ -16,7 +17,6 @@ from get3d_models.errors import InputError
 MAX_POINTS = 1000
 MAX_STEPS = 1_000_000
 MAX_SEED = 2**63 - 1
-VARIANTS = ("paper", "released")
 
 
 def numbers(what: str, values: Any, axes: str) -> Position:
@@ -97,12 +97,11 @@ def changed_settings(settings: DragSettings, changes: dict[str, Any]) -> DragSet
         if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
             raise InputError(f"{name} must be a whole number from {least} to {most}, not {_short(value)}")
     for name in ("layers", "feature_block"):
-        value, least = getattr(result, name, None), int(name == "layers")
+        value, least = getattr(result, name), int(name == "layers")
         if value is not None and (type(value) is not int or value < least):
             raise InputError(f"{name} must be a whole number from {least} on, not {_short(value)}")
-    variant = getattr(result, "variant", "paper")
-    if variant not in VARIANTS:
-        raise InputError(f"variants are {', '.join(VARIANTS)}, not {_short(variant)}")
+    if result.variant not in VARIANTS:
+        raise InputError(f"a variant is {' or '.join(VARIANTS)}, not {_short(result.variant)}")
     for name in ("tolerance", "learning_rate", "patch_radius", "search_radius", "step_length", "hold_weight"):
         value = getattr(result, name)
         _check_positive(name, value, zero_too=name == "hold_weight")

@@ -28,6 +28,7 @@ class Dragging:
         points = [state.points[i] for i in active]
         _check_free(kind, state, active)
         self.kind = kind
+        settings = kind.completed(settings)
         self.subject = kind.subject(state.latents, settings, latents_moved)
         hold = None if state.region is None else kind.held(state.region, state.latents, self.subject)
         handles, targets = (torch.tensor([getattr(p, end) for p in points], dtype=torch.float32) for end in _ENDS)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -19,6 +19,7 @@ from drag3d.session.masks import Mask
 from drag3d.session.region_file import packed_mask, rows, unpacked_mask
 from drag3d.session.state import Origin, Position
 from drag3d.session.strict import Fields
+from drag3d.subjects.image import PAPER_BLOCK, PAPER_LAYERS, ImageSubject
 from get3d_models.errors import InputError
 from get3d_models.image_config import ImageConfig
 from get3d_models.keypoints import keypoints
@@ -107,7 +108,7 @@ class ImageKind(Kind[ImageGenerator, ImageLatents, NDArray[np.uint8], Mask]):
 
     def held(self, region: Mask, latents: ImageLatents, subject: Any) -> Tensor | None:
         """Points of the black pixels, as the subject chooses them."""
-        return subject.hold_points(torch.from_numpy(np.array(region.free)))
+        return subject.hold_points(region.free)
 
     # ---- dragging -----------------------------------------------------------------------------------------------
 
@@ -120,16 +121,23 @@ class ImageKind(Kind[ImageGenerator, ImageLatents, NDArray[np.uint8], Mask]):
         if settings.features is not None:
             raise InputError("features chooses between the planes of 3D shapes; for images use feature_block")
         rows, blocks = self.generator.config.rows, len(self.generator.config.channels)
-        layers, block = getattr(settings, "layers", None), getattr(settings, "feature_block", None)
+        layers, block = settings.layers, settings.feature_block
         if layers is not None and layers > rows:
             raise InputError(f"{self.generator.name} has {rows} latent rows; layers is 1 to {rows}, not {layers}")
         if block is not None and block >= blocks:
             raise InputError(f"{self.generator.name} has blocks 0 to {blocks - 1}, so feature_block is not {block}")
 
-    def subject(self, latents: ImageLatents, settings: DragSettings, latents_moved: str | None) -> Draggable[Any]:
-        from drag3d.subjects.image import ImageSubject
+    def completed(self, settings: DragSettings) -> DragSettings:
+        """With layers and block that were left open as the paper has them for its method, else all layers."""
+        config = self.generator.config
+        most = PAPER_LAYERS if settings.method == "draggan" else config.rows
+        layers = min(most, config.rows) if settings.layers is None else settings.layers
+        block = PAPER_BLOCK if settings.feature_block is None else settings.feature_block
+        return replace(settings, layers=layers, feature_block=self.generator.block_index(block))
 
-        return ImageSubject(self.generator, latents, settings.layers, settings.feature_block)
+    def subject(self, latents: ImageLatents, settings: DragSettings, latents_moved: str | None) -> Draggable[Any]:
+        layers, block, variant = settings.layers, settings.feature_block, settings.variant
+        return ImageSubject(self.generator, latents, layers, block, variant=variant)
 
     def on_cpu(self, latents: ImageLatents) -> ImageLatents:
         return ImageLatents(latents.rows.cpu())

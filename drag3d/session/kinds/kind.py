@@ -124,6 +124,10 @@ class Kind(ABC, Generic[GeneratorT, LatentsT, ShownT, RegionT]):
     def check_settings(self, settings: DragSettings) -> None:
         """Refuse settings that mean nothing for this kind or this generator."""
 
+    def completed(self, settings: DragSettings) -> DragSettings:
+        """Settings with what was left open filled in, where it depends on the generator and not on the drag."""
+        return settings
+
     @abstractmethod
     def subject(self, latents: LatentsT, settings: DragSettings, latents_moved: str | None) -> Draggable[LatentsT]:
         """What the core drags."""

@@ -135,7 +135,7 @@ class ShapeKind(Kind[Generator, Latents, Shape, Region]):
 
     def check_settings(self, settings: DragSettings) -> None:
         for name in ("layers", "feature_block"):
-            if getattr(settings, name, None) is not None:
+            if getattr(settings, name) is not None:
                 raise InputError(f"{name} is a setting for images; this model makes 3D shapes")
 
     def subject(self, latents: Latents, settings: DragSettings, latents_moved: str | None) -> SurfaceSubject:
