@@ -1,4 +1,4 @@
-"""An edit of one generated shape or image: latents, points, region, history, file. Command line and viewer are its clients."""
+"""An edit of one shape or image: latents, points, region, history, file. Command line and viewer are its clients."""
 
 from drag3d.session.film import Film
 from drag3d.session.history import History
