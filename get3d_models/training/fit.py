@@ -155,7 +155,7 @@ class Fit:
         ours = json.loads(json.dumps(self.generator.config.to_dict()))
         if any(ours.get(key) != value for key, value in config.items()):
             raise InputError(f"{path} belongs to a generator of another architecture; choose another --out")
-        for key, value in asdict(self.settings).items():
+        for key, value in json.loads(json.dumps(asdict(self.settings))).items():
             if key != "steps" and settings.get(key, value) != value:
                 raise InputError(f"{path} was trained with {key} {settings[key]}, not {value}; choose another --out")
         self.generator.load_state_dict(state["generator"])
