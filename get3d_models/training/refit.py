@@ -9,6 +9,7 @@ from torch import Tensor
 from get3d_models.errors import InputError
 from get3d_models.shape import Shape
 from get3d_models.training import quadruped as teacher
+from get3d_models.training.least_squares import Bounds, Problem, descend, guided
 from get3d_models.training.quadruped_lesson import DISTANCE_SCALE
 
 MARGIN = 0.15
@@ -17,8 +18,7 @@ WIDE_BAND, NARROW_BAND = 0.2, 0.04
 WIDE_POINTS, NEAR_POINTS = 1500, 2400
 WIDE_STEPS, NARROW_STEPS = 12, 25
 NEGLIGIBLE = 0.002
-"""Errors below this count squared, larger ones by their size: the student's local mistakes must not pull."""
-PROBE = 0.01
+"""Errors below this, in world units, count squared, larger ones by their size."""
 WORTH_REFINING = 1.3
 LIMBS: tuple[tuple[str, ...], ...] = (
     ("leg_length", "front_stance", "hind_stance"),
@@ -45,14 +45,19 @@ def refit(shape: Shape, start: Tensor, guide: tuple[int, Tensor] | None = None, 
     random = torch.Generator().manual_seed(seed)
     before = _shares(start.cpu())
     points, distance = _wide_evidence(shape, before, random)
-    starts = [before, _limbs_replaced(before, points, distance)]
+    problem = _problem(points, distance, WIDE_BAND)
+    starts = [before, _limbs_replaced(before, problem)]
     if guide is not None:
-        starts.append(_guided(before, guide[0], guide[1].cpu()))
-    rough = [_descend(s, points, distance, WIDE_BAND, WIDE_STEPS) for s in starts]
+        number, place = guide
+        starts.append(
+            guided(_bounds(), before, lambda s: teacher.keypoints(_parameters(s[None]))[0, number], place.cpu())
+        )
+    rough = [descend(problem, s, WIDE_STEPS) for s in starts]
     least = min(error for _, error in rough)
     kept = [shares for shares, error in rough if error <= WORTH_REFINING * least]
     points, distance = _narrow_evidence(shape, kept, random)
-    fine = [_descend(s, points, distance, NARROW_BAND, NARROW_STEPS) for s in kept]
+    problem = _problem(points, distance, NARROW_BAND)
+    fine = [descend(problem, s, NARROW_STEPS) for s in kept]
     shares, error = min(fine, key=lambda found: found[1])
     return _parameters(shares[None]), error
 
@@ -71,7 +76,12 @@ def _parameters(shares: Tensor) -> Tensor:
 def _shares(parameters: Tensor) -> Tensor:
     """Where in their ranges parameters ``(1, P)`` lie, ``(P,)``."""
     low, span = _ranges()
-    return ((parameters[0] - low) / span).clamp(-MARGIN, 1 + MARGIN)
+    return _bounds().inside((parameters[0] - low) / span)
+
+
+def _bounds() -> Bounds:
+    count = len(teacher.SHAPE_PARAMETERS)
+    return Bounds(torch.full((count,), -MARGIN), torch.full((count,), 1 + MARGIN))
 
 
 def _wide_evidence(shape: Shape, before: Tensor, random: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -106,47 +116,14 @@ def _residuals(shares: Tensor, points: Tensor, distance: Tensor, band: float) ->
     return theirs.clamp(-band, band) - distance.clamp(-band, band)
 
 
-def _cost(residuals: Tensor) -> Tensor:
-    """Huber's, mean over the points, scaled so that large errors count by their size."""
-    size = residuals.abs()
-    return torch.where(size < NEGLIGIBLE, size.square() / (2 * NEGLIGIBLE), size - NEGLIGIBLE / 2).mean(dim=-1)
+def _problem(points: Tensor, distance: Tensor, band: float) -> Problem:
+    def errors(shares: Tensor) -> Tensor:
+        return _residuals(shares, points, distance, band)
+
+    return Problem(errors, _bounds(), NEGLIGIBLE)
 
 
-def _descend(shares: Tensor, points: Tensor, distance: Tensor, band: float, steps: int) -> tuple[Tensor, float]:
-    """Levenberg-Marquardt with Huber's weights within the bounds; the shares ``(P,)`` and their mean absolute error."""
-    probes = PROBE * torch.eye(len(shares))
-    damping, cost = 1e-3, torch.inf
-    for _ in range(steps):
-        # Probing inwards keeps every probe within the bounds.
-        sign = torch.where(shares > 0.5, -1.0, 1.0)
-        errors = _residuals(torch.cat([shares[None], shares + sign[:, None] * probes]), points, distance, band)
-        here, slopes = errors[0], (errors[1:] - errors[0]) * (sign / PROBE)[:, None]
-        cost = float(_cost(here))
-        weighted = slopes / here.abs().clamp_min(NEGLIGIBLE)
-        matrix, pull = weighted @ slopes.t(), weighted @ here
-        diagonal = matrix.diagonal() + 1e-4 * matrix.diagonal().mean()
-        dampings = damping * torch.tensor([0.1, 1.0, 10.0, 100.0, 1000.0])
-        changes = [_bounded_step(shares, matrix + torch.diag(d * diagonal), pull) for d in dampings]
-        trials = (shares - torch.stack(changes)).clamp(-MARGIN, 1 + MARGIN)
-        costs = _cost(_residuals(trials, points, distance, band))
-        best = int(costs.argmin())
-        if float(costs[best]) >= cost * (1 - 1e-4):
-            if float(costs[best]) < cost:
-                shares = trials[best]
-            break
-        shares, damping = trials[best], float(dampings[best].clamp(1e-6, 1e2))
-    return shares, float(_residuals(shares[None], points, distance, band).abs().mean())
-
-
-def _bounded_step(shares: Tensor, matrix: Tensor, pull: Tensor) -> Tensor:
-    """The solution of the normal equations for those shares that are not pressed against a bound."""
-    pressed = ((shares <= -MARGIN) & (pull > 0)) | ((shares >= 1 + MARGIN) & (pull < 0))
-    free = (~pressed).float()
-    matrix = matrix * free[:, None] * free + torch.diag(pressed.float())
-    return torch.linalg.solve(matrix, pull * free)
-
-
-def _limbs_replaced(shares: Tensor, points: Tensor, distance: Tensor) -> Tensor:
+def _limbs_replaced(shares: Tensor, problem: Problem) -> Tensor:
     """The shares with each limb in turn where it fits best, among a few places and where it was."""
     names = [p.name for p in teacher.SHAPE_PARAMETERS]
     for limb in LIMBS:
@@ -154,18 +131,5 @@ def _limbs_replaced(shares: Tensor, points: Tensor, distance: Tensor) -> Tensor:
         places = torch.cartesian_prod(*[torch.tensor(LIMB_PLACES)] * len(columns))
         trials = shares.repeat(len(places) + 1, 1)
         trials[1:, columns] = places
-        shares = trials[int(_cost(_residuals(trials, points, distance, WIDE_BAND)).argmin())]
+        shares = trials[int(problem.cost(problem.residuals(trials)).argmin())]
     return shares
-
-
-def _guided(shares: Tensor, keypoint: int, position: Tensor) -> Tensor:
-    """The nearest shares whose animal has a keypoint at a position ``(3,)``, as nearly as bounds allow."""
-    origin = shares
-    for _ in range(8):
-        variable = shares.clone().requires_grad_(True)
-        there = teacher.keypoints(_parameters(variable[None]))[0, keypoint]
-        slope = torch.stack([torch.autograd.grad(there[axis], variable, retain_graph=True)[0] for axis in range(3)])
-        wanted = position - there.detach() + slope @ (shares - origin)
-        shares = origin + slope.t() @ torch.linalg.solve(slope @ slope.t() + 1e-5 * torch.eye(3), wanted)
-        shares = shares.clamp(-MARGIN, 1 + MARGIN)
-    return shares.detach()
