@@ -145,18 +145,18 @@ def image_config(found: FoundImage, source: str) -> ImageConfig:
             raise InputError(f"{source} is not a StyleGAN2 generator (it has no usable tensor {key}); give another")
         return state[key].shape[axis]
 
-    blocks = numbers(r"synthesis\.b([0-9]{1,6})\.conv1\.weight")
+    blocks = numbers(r"synthesis\.b([0-9]{1,6})\..+")
     if blocks != [4 << i for i in range(len(blocks))]:
         said = ", ".join(map(str, blocks[:12]))
         raise InputError(f"{source} is not a complete StyleGAN2 generator (its blocks are {said}); get it again")
     start = size("synthesis.b4.const", 1), size("synthesis.b4.const", 2)
     if start not in STARTS:
         raise InputError(f"{source} starts from a constant of {start[0]}x{start[1]}; only 4x4 and 4x2 are supported")
-    layers = len(numbers(r"mapping\.fc([0-9]{1,6})\.weight"))
+    layers = max(numbers(r"mapping\.fc([0-9]{1,6})\..+"), default=0) + 1
     labels = "mapping.embed.weight" in state
     values = {
         "z_dim": size("mapping.fc0.weight", 1) - (size("mapping.embed.weight") if labels else 0),
-        "w_dim": size(f"mapping.fc{max(layers, 1) - 1}.weight"),
+        "w_dim": size(f"mapping.fc{layers - 1}.weight"),
         "label_dim": size("mapping.embed.weight", 1) if labels else 0,
         "mapping_layers": layers,
         "mapping_width": size("mapping.fc0.weight") if layers > 1 else None,

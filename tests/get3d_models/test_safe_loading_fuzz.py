@@ -19,9 +19,15 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safe_loading_jail import read_in_jail
+from stylegan2_stand_ins import Network as ImageNetwork
+from stylegan2_stand_ins import network_of, pickled, rosinality, snapshot, tensorflow
 
+from get3d_models import load
+from get3d_models.checkpoint import write_generator
 from get3d_models.errors import InputError
+from get3d_models.image_config import ImageConfig
 from get3d_models.safe_loading import PickledModule, read_checkpoint
+from get3d_models.stylegan2 import ImageGenerator
 
 INERT = (dict, list, tuple, set, frozenset, str, bytes, int, float, bool, type(None))
 
@@ -177,11 +183,11 @@ Move = tuple[str, int, int, int, int]
 MOVE_KINDS = ("substitute", "substitute", "substitute", "replace", "insert", "delete")
 
 
-def rearranged(choice: int, moves: list[Move]) -> bytes:
+def rearranged(choice: int, moves: list[Move], streams: list[list[tuple[str, bytes]]] = STREAMS) -> bytes:
     """A stream of whole opcodes, some of them replaced: by one that does the same to the stack, or by any others."""
-    opcodes = list(STREAMS[choice])
+    opcodes = list(streams[choice])
     for kind, donor, start, length, place in moves:
-        other = STREAMS[donor % len(STREAMS)]
+        other = streams[donor % len(streams)]
         where = place % len(opcodes)
         if kind == "substitute":
             alike = [opcode for opcode in other if opcode[0] == opcodes[where][0]]
@@ -272,3 +278,142 @@ def test_damaged_files_take_500_mb_and_run_nothing(tmp_path: Path) -> None:
     jailed = read_in_jail(*paths, seconds=280)
     assert len(jailed) == len(paths)
     assert {tuple(events) for _, _, events in jailed.values()} == {()}
+
+
+# ---- StyleGAN2 files, all the way to a generator -----------------------------------------------------------------
+
+TINY = ImageConfig(z_dim=2, w_dim=3, mapping_layers=1, channels=(2, 2), label_dim=2, architecture="resnet")
+PLAIN = ImageConfig(z_dim=2, w_dim=3, mapping_layers=1, channels=(2, 2), conv_clamp=None)
+
+
+whole_way = settings(quick, max_examples=max(40, FILES // 50))  # loading takes longer than reading
+
+
+def tiny(config: ImageConfig) -> ImageGenerator:
+    torch.manual_seed(5)
+    return ImageGenerator(config, "tiny").requires_grad_(False)
+
+
+def saved(value: Any, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    torch.save(value, buffer, **options)
+    return buffer.getvalue()
+
+
+def native_bytes(folder: Path) -> bytes:
+    write_generator(folder / "tiny.safetensors", tiny(TINY))
+    return (folder / "tiny.safetensors").read_bytes()
+
+
+IMAGE_PICKLES = [
+    snapshot(network_of(tiny(TINY))),
+    snapshot(network_of(tiny(PLAIN), sizes=False), protocol=2),
+    tensorflow(tiny(PLAIN)),
+    saved({"g_ema": rosinality(tiny(PLAIN))}, _use_new_zipfile_serialization=False),
+]
+IMAGE_STREAMS = [opcodes_of(stream) for stream in IMAGE_PICKLES[:3]]
+ANYTHING = st.one_of(
+    st.none(), st.booleans(), st.integers(-(2**600), 2**600), st.floats(), st.text(max_size=9), st.binary(max_size=9),
+    st.lists(st.integers(-9, 9), max_size=4), st.tuples(st.text(max_size=3), st.integers()),
+    st.dictionaries(st.text(max_size=5), st.integers(), max_size=3), st.sets(st.integers(0, 9), max_size=3),
+    st.builds(torch.zeros, st.lists(st.integers(0, 3), max_size=5)),
+    st.builds(lambda shape: torch.ones(shape, dtype=torch.int16), st.lists(st.integers(0, 3), max_size=3)),
+    st.builds(ImageNetwork, st.sampled_from(["Generator", "SynthesisLayer", "MappingNetwork", "x"])),
+)  # fmt: skip
+
+
+def loaded(path: Path, content: bytes) -> str:
+    """How loading ends: `generator`, or the refusal; any exception but InputError is the test's failure."""
+    path.write_bytes(content)
+    try:
+        generator = load(path)
+    except InputError as refusal:
+        assert str(path) in str(refusal) and str(refusal).isprintable()
+        return str(refusal)
+    assert isinstance(generator, ImageGenerator)
+    assert all(bool(torch.isfinite(tensor).all()) for tensor in generator.state_dict().values())
+    latents = generator.latents(0)
+    width, height = generator.size
+    assert generator.pixels(latents).shape == (height, width, generator.config.image_channels)
+    return "generator"
+
+
+def test_the_stylegan2_files_to_be_damaged_are_good(tmp_path: Path) -> None:
+    for content in (*IMAGE_PICKLES, native_bytes(tmp_path)):
+        assert loaded(tmp_path / "good", content) == "generator"
+        assert len(content) < 40_000
+
+
+@whole_way
+@given(original=st.sampled_from(IMAGE_PICKLES), edits=EDITS)
+def test_a_stylegan2_file_with_damaged_bytes_is_loaded_or_refused(
+    tmp_path: Path, original: bytes, edits: list[Edit]
+) -> None:
+    loaded(tmp_path / "damaged", edited(original, edits))
+
+
+@whole_way
+@given(edits=EDITS)
+def test_a_native_file_with_damaged_bytes_is_loaded_or_refused(tmp_path: Path, edits: list[Edit]) -> None:
+    content = native_bytes(tmp_path)
+    loaded(tmp_path / "damaged", edited(content, edits))
+
+
+@whole_way
+@given(choice=st.integers(0, 2), moves=MOVES)
+def test_a_stylegan2_file_of_rearranged_opcodes_is_loaded_or_refused(
+    tmp_path: Path, choice: int, moves: list[Move]
+) -> None:
+    loaded(tmp_path / "damaged", rearranged(choice, moves, IMAGE_STREAMS))
+
+
+def places(tree: ImageNetwork) -> list[tuple[dict[str, Any], str]]:
+    """Every attribute, tensor and child of every module: the dictionary it is in, and its name there."""
+    found: list[tuple[dict[str, Any], str]] = []
+    for group in (tree.attributes, tree.parameters, tree.buffers, tree.modules):
+        found += [(group, name) for name in group]
+    for child in tree.modules.values():
+        found += places(child)
+    return [*found, (tree.attributes, "_modules"), (tree.attributes, "_parameters"), (tree.attributes, "extra")]
+
+
+@whole_way
+@given(config=st.sampled_from([TINY, PLAIN]), place=st.integers(0, 9999), value=ANYTHING)
+def test_anything_may_stand_for_any_part_of_a_snapshot(
+    tmp_path: Path, config: ImageConfig, place: int, value: Any
+) -> None:
+    tree = network_of(tiny(config))
+    found = places(tree)
+    group, name = found[place % len(found)]
+    group[name] = value
+    loaded(tmp_path / "damaged", snapshot(tree))
+
+
+@whole_way
+@given(place=st.integers(0, 9999), value=ANYTHING)
+def test_anything_may_stand_for_any_part_of_a_tensorflow_snapshot(tmp_path: Path, place: int, value: Any) -> None:
+    def change(network: Any) -> None:
+        parts = [network, *network.components.values()]
+        names = ("architecture", "resolution", "conv_clamp", "resample_kernel", "nonlinearity", "latent_size")
+        found: list[tuple[Any, Any]] = [(p.__dict__, key) for p in parts for key in p.__dict__]
+        found += [(network.static_kwargs, name) for name in names] + [
+            (network.components, k) for k in network.components
+        ]
+        found += [(p.variables, i) for p in parts for i in range(len(p.variables))]
+        group, key = found[place % len(found)]
+        is_variable = isinstance(group, list)
+        plain = value.numpy() if isinstance(value, torch.Tensor) else value
+        group[key] = (group[key][0], plain) if is_variable and place % 2 else plain
+
+    loaded(tmp_path / "damaged", tensorflow(tiny(PLAIN), change))
+
+
+@whole_way
+@given(place=st.integers(0, 9999), value=ANYTHING, average=ANYTHING)
+def test_anything_may_stand_for_any_tensor_of_a_state(tmp_path: Path, place: int, value: Any, average: Any) -> None:
+    official, community = dict(tiny(TINY).state_dict()), rosinality(tiny(PLAIN))
+    for state in (official, community):
+        name = sorted(state)[place % len(state)]
+        state[name] = value
+    loaded(tmp_path / "damaged", pickled({"G_ema": official}))
+    loaded(tmp_path / "damaged", pickled({"g_ema": community, "latent_avg": average}))
