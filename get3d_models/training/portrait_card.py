@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import Any
 
 from get3d_models.stylegan2 import ImageGenerator
@@ -50,11 +49,14 @@ def _making(generator: ImageGenerator, run: TrainingRun, size: int) -> str:
 
 def _stages(settings: PortraitSettings, run: TrainingRun) -> str:
     """What was looked at up to which step."""
-    starts = [0.0, *(stage.until for stage in settings.stages)]
+    ends = [min(stage.until, run.steps) for stage in settings.stages[:-1]] + [run.steps]
     parts = []
-    for (start, end), stage in zip(pairwise(starts), settings.stages, strict=True):
+    for start, end, stage in zip([0, *ends], ends, settings.stages, strict=False):
+        if start == end:
+            continue
         seen = "whole pictures" if stage.window == stage.resolution else f"windows of {stage.window} pixels of pictures"
-        parts.append(f"steps {round(start * run.steps):,} to {round(end * run.steps):,} {seen} of {stage.resolution}")
+        emphasis = f", with up to {1 + stage.emphasis:g} times the weight at keypoints" if stage.emphasis else ""
+        parts.append(f"steps {start:,} to {end:,} {seen} of {stage.resolution}{emphasis}")
     return "; ".join(parts)
 
 

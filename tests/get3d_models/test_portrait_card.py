@@ -13,7 +13,8 @@ from get3d_models.image_config import ImageConfig
 from get3d_models.stylegan2 import ImageGenerator
 from get3d_models.training import portrait as teacher
 from get3d_models.training.__main__ import main
-from get3d_models.training.card import card, read_run
+from get3d_models.training.card import TrainingRun, card, read_run
+from get3d_models.training.portrait_lesson import PortraitSettings
 
 FIGURES = {
     "pictures": 256, "resolution": 256, "signal_to_noise_mean": 26.5, "signal_to_noise_worst": 21.0,
@@ -29,8 +30,8 @@ def model(tmp_path_factory):
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("run")
     generator = ImageGenerator(ImageConfig(z_dim=48, w_dim=8, mapping_layers=1, channels=(6, 5, 4)), "portrait")
-    write_generator(folder / "portrait.safetensors", generator, note="seed 3, 200 steps")
-    (folder / "log.jsonl").write_text(json.dumps({"step": 200}) + "\n")
+    write_generator(folder / "portrait.safetensors", generator, note="seed 3, 7200 steps")
+    (folder / "log.jsonl").write_text(json.dumps({"step": 7200}) + "\n")
     return folder / "portrait.safetensors"
 
 
@@ -41,13 +42,20 @@ def written(model, size: int = 10_400_000, **changes) -> str:
 
 def test_the_card_tells_how_the_model_was_made(model):
     text = written(model)
-    assert "python -m get3d_models.training train portrait --steps 200 --seed 3" in text
-    assert "1,600 pictures seen" in text
-    assert "steps 0 to 20 whole pictures of 32; steps 20 to 90 whole pictures of 64" in text
-    assert "steps 120 to 200 windows of 96 pixels of pictures of 256." in text
+    assert "python -m get3d_models.training train portrait --steps 7200 --seed 3" in text
+    assert "57,600 pictures seen" in text
     assert "Hardware: an abacus." in text and "Time: 80 minutes." in text
     assert f"{sum(p.numel() for p in load(model).parameters()):,} weights, 10.4 MB" in text
     assert "6, 5, 4 channels at 4 to 16 pixels" in text
+
+
+def test_the_card_tells_the_stages_that_the_run_reached(model):
+    first, second = PortraitSettings().stages[:2]
+    run = TrainingRun(seed=0, steps=first.until + 70)
+    line = next(line for line in card(load(model), FIGURES, run, 1).splitlines() if line.startswith("- Stages"))
+    assert line.count("steps") == 2
+    assert line.startswith(f"- Stages: steps 0 to {first.until:,} whole pictures of {first.resolution}")
+    assert f"; steps {first.until:,} to {first.until + 70:,} " in line and f"pictures of {second.resolution}" in line
 
 
 def test_the_card_has_the_sections_of_every_card(model):
