@@ -1,17 +1,38 @@
-"""What several commands share: options, the device, and looking at outputs before any work is done."""
+"""What several commands share: options, the device, what fits which kind of model, and looking at outputs first."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from get3d_models.errors import InputError
 
+if TYPE_CHECKING:
+    from drag3d.cli.values import Place
+    from get3d_models import Generator
+    from get3d_models.stylegan2 import ImageGenerator
+
 MESHES = (".glb", ".obj", ".ply", ".stl")
+IMAGES = (".png", ".jpg", ".jpeg")
+ANIMATIONS = (".mp4", ".gif")
+WRITTEN = {"shape": MESHES, "image": IMAGES}
+MAKES = {"shape": "3D shapes", "image": "images"}
+OTHERS = {
+    "shape": {  # options that mean something for images only, and what to use instead
+        "label": "", "mask": "; for shapes use --move-box, --move-sphere, --stay-box or --stay-sphere",
+        "layers": "", "feature_block": "; for shapes use --features", "variant": "",
+    },
+    "image": {
+        "texture_seed": "", "move_boxes": "; for images use --mask", "move_spheres": "; for images use --mask",
+        "stay_boxes": "; for images use --mask", "stay_spheres": "; for images use --mask",
+        "latents": "; for images use --layers", "features": "; for images use --feature-block", "turntable": "",
+    },
+}  # fmt: skip
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
 device_option = click.option(
@@ -25,11 +46,12 @@ quiet_option = click.option("--quiet", "-q", is_flag=True, help="Print nothing b
 
 
 def seed_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """--seed, --texture-seed and --truncation."""
+    """--seed, --texture-seed, --label and --truncation."""
     for option in (
         click.option("--truncation", type=float, default=1.0, show_default=True, help="Nearer to 0: more average."),
-        click.option("--texture-seed", type=int, help="The seed of the colours; as --seed, when not given."),
-        click.option("--seed", type=int, default=0, show_default=True, help="Which shape."),
+        click.option("--label", type=int, help="Images of models with classes: which class."),
+        click.option("--texture-seed", type=int, help="Shapes: the seed of the colours; as --seed, when not given."),
+        click.option("--seed", type=int, default=0, show_default=True, help="Which shape or image."),
     ):
         command = option(command)
     return command
@@ -69,6 +91,38 @@ def check_outputs(outputs: Iterable[tuple[str, Path | None, tuple[str, ...]]]) -
         if real in seen:
             raise InputError(f"{seen[real]} and {option} name the same file {path}; give each its own")
         seen[real] = option
+
+
+def opened(model: str, device: str, out: Path) -> Generator | ImageGenerator:
+    """The generator of a name or file, once every option of this command, and --out, has proved to fit its kind."""
+    from get3d_models import load
+    from get3d_models.loading import resolve
+
+    resolve(model)  # an unknown name or file is refused before torch looks for devices
+    generator = load(model, device=chosen_device(device))
+    makes = f"{generator.name} makes {MAKES[generator.kind]}"
+    context = click.get_current_context()
+    for option in context.command.params:
+        instead = OTHERS[generator.kind].get(option.name or "")
+        given = context.get_parameter_source(option.name or "") is not ParameterSource.DEFAULT
+        if instead is not None and given:
+            raise InputError(f"{option.opts[0]} has no meaning here: {makes}{instead}")
+    suffixes = WRITTEN[generator.kind]
+    if out.suffix.lower() not in suffixes:
+        raise InputError(f"--out {out}: {makes}, so the name must end in {' or '.join(suffixes)}")
+    return generator
+
+
+def check_coordinates(generator: Generator | ImageGenerator, option: str, place: Place) -> None:
+    """Refuse two coordinates for a shape and three for an image."""
+    wanted = {"shape": 3, "image": 2}[generator.kind]
+    if len(place) != wanted:
+        form = {"shape": "x,y,z in the model's units", "image": "x,y in pixels"}[generator.kind]
+        counts = {2: "two", 3: "three"}
+        raise InputError(
+            f"{option}{','.join(f'{v:g}' for v in place)} has {counts[len(place)]} coordinates, but {generator.name} "
+            f"makes {MAKES[generator.kind]}: give {counts[wanted]}, {form}"
+        )
 
 
 class Voice:

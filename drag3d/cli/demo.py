@@ -1,40 +1,68 @@
-"""``drag3d demo``: one good-looking drag, with everything it can write."""
+"""``drag3d demo``: one good-looking drag of a shape and one of an image, with everything they can write."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from drag3d.cli.common import Voice, chosen_device, device_option, quiet_option
 from get3d_models.errors import InputError
 
-MODEL = "quadruped"
-SEED = 9
-DRAGS = {"left_ear": (0.0, 0.085, 0.019), "right_ear": (0.0, 0.085, 0.019), "tail": (0.0, 0.138, 0.005)}
+if TYPE_CHECKING:
+    from drag3d.session import Session
+
+
+@dataclass(frozen=True)
+class Edit:
+    """A drag that looks good: a model, a seed, and keypoints with their ways."""
+
+    model: str
+    seed: int
+    ways: dict[str, tuple[float, ...]]
+
+
+SHAPE = Edit("quadruped", 9, {"left_ear": (0, 0.085, 0.019), "right_ear": (0, 0.085, 0.019), "tail": (0, 0.138, 0.005)})
+IMAGE = Edit("portrait", 1, {"mouth_left": (-9, -7), "mouth_right": (9, -7), "mouth_bottom": (0, 9)})
 
 
 @click.command()
 @click.option(
     "--out", type=click.Path(path_type=Path), default=Path("drag3d-demo"), show_default=True, help="A folder."
 )
-@click.option("--model", default=MODEL, hidden=True)
+@click.option("--model", default=SHAPE.model, hidden=True)
+@click.option("--image-model", default=IMAGE.model, hidden=True)
 @device_option
 @quiet_option
-def demo(out: Path, model: str, device: str, quiet: bool) -> None:
-    """Drag the ears and tail of an animal.
+def demo(out: Path, model: str, image_model: str, device: str, quiet: bool) -> None:
+    """Drag the ears and tail of an animal, and the mouth of a portrait.
 
-    Writes a picture, meshes, a report and the session to a folder.
+    Writes pictures, meshes, an image, an animation, reports and sessions to a folder.
     """
     _make_folder(out)
-    from drag3d.cli.running import run_drag, summary, try_picture
-    from drag3d.session import Session, write_report
+    from get3d_models import embedded_models
 
-    voice = Voice(quiet)
-    session = Session(model, SEED, device=chosen_device(device))
-    for name, offset in DRAGS.items():
-        session.add_keypoint(name, offset)
-    voice.say(f"Generated a {session.generator.name} (seed {SEED}), and will drag its {_listed(list(DRAGS))}.")
+    voice, device = Voice(quiet), chosen_device(device)
+    drawn = _edit_shape(model, device, out, voice)
+    shown = ["before_after.png" if drawn else "edited.glb"]
+    if image_model != IMAGE.model or image_model in embedded_models():
+        _edit_image(image_model, device, out, voice)
+        shown.append("image_before_after.png")
+    else:
+        voice.note(f"no image was edited: this installation lacks the model {image_model}")
+    voice.say(f"Look at {' and '.join(str(out / name) for name in shown)};")
+    names = sorted(path.name for path in out.iterdir() if path.is_file() and path.name[0] != ".")
+    voice.say(f"all that is there: {', '.join(names)}")
+
+
+def _edit_shape(model: str, device: str, out: Path, voice: Voice) -> bool:
+    """Whether a picture could be drawn, too."""
+    from drag3d.cli.running import run_drag, summary, try_picture
+    from drag3d.session import write_report
+
+    session = _prepared(model, SHAPE, device, voice)
     session.export_original(out / "original.glb")
     session.autosave = out / "edit.drag3d"
     run_drag(session, voice)
@@ -42,9 +70,33 @@ def demo(out: Path, model: str, device: str, quiet: bool) -> None:
     session.export(out / "edited.obj")
     write_report(out / "report.json", session)
     voice.say(f"The drag: {summary(session)}.")
-    drawn = try_picture(session, out / "before_after.png", voice)
-    voice.say(f"Look at {out / ('before_after.png' if drawn else 'edited.glb')}; the rest is beside it:")
-    voice.say(", ".join(sorted(path.name for path in out.iterdir() if path.is_file() and path.name[0] != ".")))
+    return try_picture(session, out / "before_after.png", voice)
+
+
+def _edit_image(model: str, device: str, out: Path, voice: Voice) -> None:
+    from drag3d.cli.running import run_drag, summary, try_animation
+    from drag3d.session import Film, write_report
+
+    session = _prepared(model, IMAGE, device, voice)
+    film = Film(session)
+    session.export_original(out / "original.png")
+    session.autosave = out / "image_edit.drag3d"
+    run_drag(session, voice, film)
+    session.export(out / "edited.png")
+    write_report(out / "image_report.json", session)
+    voice.say(f"The drag: {summary(session)}.")
+    session.draw(out / "image_before_after.png")
+    try_animation(film, out / "image_drag.gif", voice)
+
+
+def _prepared(model: str, edit: Edit, device: str, voice: Voice) -> Session:
+    from drag3d.session import Session
+
+    session = Session(model, edit.seed, device=device)
+    for name, way in edit.ways.items():
+        session.add_keypoint(name, way)
+    voice.say(f"Generated a {session.generator.name} (seed {edit.seed}), and will drag its {_listed(list(edit.ways))}.")
+    return session
 
 
 def _make_folder(out: Path) -> None:

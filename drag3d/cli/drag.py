@@ -1,4 +1,4 @@
-"""``drag3d drag``: drag points of a seed's shape and write the result."""
+"""``drag3d drag``: drag points of a seed's shape or image and write the result."""
 
 from __future__ import annotations
 
@@ -7,16 +7,27 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from drag3d.cli.common import MESHES, Voice, check_outputs, chosen_device, device_option, quiet_option, seed_options
-from drag3d.cli.values import Ball, NamedOffset, Triple, TriplePair
+from drag3d.cli.common import (
+    ANIMATIONS,
+    IMAGES,
+    MESHES,
+    Voice,
+    check_coordinates,
+    check_outputs,
+    device_option,
+    opened,
+    quiet_option,
+    seed_options,
+)
+from drag3d.cli.values import Ball, NamedOffset, Place, PlacePair, TriplePair
 from get3d_models.errors import InputError
 
 if TYPE_CHECKING:
     from drag3d.session import Session
 
 SETTINGS = {
-    "tolerance": "Distance at which a handle has arrived [default: 1% of the diagonal].",
-    "learning_rate": "Of Adam, in standard deviations (draggan); share of each step (default).",
+    "tolerance": "Distance at which a handle has arrived [default: 1% of a shape's diagonal; 2 pixels of 512].",
+    "learning_rate": "Of Adam (draggan); share of each step (default).",
     "step_length": "How far one step tries to move a handle.",
     "patch_radius": "Radius of the neighbourhood that is moved.",
     "search_radius": "Radius in which a handle is looked for.",
@@ -33,28 +44,42 @@ def _settings_options(command: Any) -> Any:
 @click.command()
 @click.argument("model")
 @seed_options
-@click.option("--point", "points", type=TriplePair(), multiple=True, help="A handle and its target. Repeat for more.")
+@click.option("--point", "points", type=PlacePair(), multiple=True, help="A handle and its target. Repeat for more.")
 @click.option(
     "--keypoint", "keypoints", type=NamedOffset(), multiple=True, help="A named point and its way. Repeatable."
 )
-@click.option("--move-box", "move_boxes", type=TriplePair(), multiple=True, help="Only what is inside may move.")
-@click.option("--move-sphere", "move_spheres", type=Ball(), multiple=True, help="Only what is inside may move.")
-@click.option("--stay-box", "stay_boxes", type=TriplePair(), multiple=True, help="What is inside must stay.")
-@click.option("--stay-sphere", "stay_spheres", type=Ball(), multiple=True, help="What is inside must stay.")
+@click.option("--mask", type=click.Path(path_type=Path), help="Images: a PNG, white where things may move.")
+@click.option("--move-box", "move_boxes", type=TriplePair(), multiple=True, help="Shapes: only the inside may move.")
+@click.option("--move-sphere", "move_spheres", type=Ball(), multiple=True, help="Shapes: only the inside may move.")
+@click.option("--stay-box", "stay_boxes", type=TriplePair(), multiple=True, help="Shapes: what is inside must stay.")
+@click.option("--stay-sphere", "stay_spheres", type=Ball(), multiple=True, help="Shapes: what is inside must stay.")
 @click.option("--method", type=click.Choice(["default", "draggan"]), default="default", show_default=True)
-@click.option("--latents", type=click.Choice(["geometry", "texture", "both"]), default="geometry", show_default=True)
 @click.option(
-    "--features", type=click.Choice(["geometry", "texture", "both"]), help="Planes whose features are followed."
+    "--variant", type=click.Choice(["paper", "released"]), default="paper", show_default=True,
+    help="Images, draggan: as its paper says, or as its released code does.",
+)  # fmt: skip
+@click.option(
+    "--latents", type=click.Choice(["geometry", "texture", "both"]), default="geometry", show_default=True,
+    help="Shapes: the latents that move.",
+)  # fmt: skip
+@click.option(
+    "--features", type=click.Choice(["geometry", "texture", "both"]), help="Shapes: planes whose features are followed."
 )
+@click.option("--layers", type=int, help="Images: first latent rows that move [default: draggan 6, else all].")
+@click.option("--feature-block", type=int, help="Images: block whose features are followed, from 0 [default: 5].")
 @click.option(
     "--space", type=click.Choice(["w", "w+"]), default="w+", show_default=True, help="Rows together, or each."
 )
 @click.option("--max-steps", type=int, default=100, show_default=True)
 @click.option("--patience", type=int, default=20, show_default=True, help="Steps without progress before giving up.")
 @_settings_options
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="A .glb, .obj, .ply or .stl file.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), required=True, help="A .glb, .obj, .ply or .stl, or a .png or .jpg file."
+)
 @click.option("--report", type=click.Path(path_type=Path), help="Write what was done and how it went, as JSON.")
 @click.option("--picture", type=click.Path(path_type=Path), help="Draw before and after, as PNG.")
+@click.option("--animation", type=click.Path(path_type=Path), help="Show the drag step by step: a .mp4 or .gif file.")
+@click.option("--turntable", is_flag=True, help="Shapes: the animation's camera goes round.")
 @click.option("--session", "session_file", type=click.Path(path_type=Path), help="Save the session (.drag3d).")
 @device_option
 @quiet_option
@@ -63,37 +88,48 @@ def drag(
     model: str,
     seed: int,
     texture_seed: int | None,
+    label: int | None,
     truncation: float,
-    points: tuple[tuple[Triple, Triple], ...],
-    keypoints: tuple[tuple[str, Triple], ...],
+    points: tuple[tuple[Place, Place], ...],
+    keypoints: tuple[tuple[str, Place], ...],
     out: Path,
     report: Path | None,
     picture: Path | None,
+    animation: Path | None,
+    turntable: bool,
     session_file: Path | None,
     device: str,
     quiet: bool,
     **options: Any,
 ) -> None:
-    """Drag points of a shape and write the result.
+    """Drag points of a shape or an image and write the result.
 
-    MODEL is the name of an embedded model or a checkpoint file.
+    MODEL is the name of an embedded model or a checkpoint file; whether it makes shapes or images follows from it.
 
-    Coordinates are in the model's units, y up; the shape lies within +-0.5 of the centre (quadruped looks towards +z).
-    A drag that does not arrive is no error: the reason is printed, and written to the report.
+    Of a shape, coordinates are in the model's units, y up; it lies within +-0.5 of the centre (quadruped looks towards
+    +z). Of an image they are pixels, whose centres are whole numbers, from the top left. A drag that does not arrive is
+    no error: the reason is printed, and written to the report.
     """
     if not points and not keypoints:
-        raise InputError("there is no point to drag; give --point x,y,z:x,y,z or --keypoint name:dx,dy,dz")
+        raise InputError("there is no point to drag; give --point x,y[,z]:x,y[,z] or --keypoint name:dx,dy[,dz]")
+    if options["variant"] != "paper" and options["method"] != "draggan":
+        raise InputError(f"--variant {options['variant']} is one of --method draggan; give that too")
     check_outputs([
-        ("--out", out, MESHES),
+        ("--out", out, MESHES + IMAGES),
         ("--report", report, (".json",)),
         ("--picture", picture, (".png",)),
+        ("--animation", animation, ANIMATIONS),
         ("--session", session_file, (".drag3d",)),
     ])  # fmt: skip
-    from drag3d.cli.running import run_drag, summary, try_picture
-    from drag3d.session import Session, write_report
+    _check_animation(animation, turntable)
+    generator = opened(model, device, out)
+    for option, place in [("--point ", p) for p, _ in points] + [(f"--keypoint {name}:", p) for name, p in keypoints]:
+        check_coordinates(generator, option, place)
+    from drag3d.cli.running import run_drag, summary, try_animation, try_picture
+    from drag3d.session import Film, Session, write_report
 
     voice = Voice(quiet)
-    session = Session(model, seed, texture_seed, truncation, device=chosen_device(device))
+    session = Session(generator, seed, texture_seed, truncation, label=label)
     _configure(session, options)
     for handle, target in points:
         session.add_point(handle, target)
@@ -102,9 +138,10 @@ def drag(
     for note in session.notes:
         voice.note(note)
     said = len(session.notes)
+    film = Film(session) if animation else None
     session.autosave = session_file  # only now: an older file is replaced once everything given has proved usable
     try:
-        run_drag(session, voice)
+        run_drag(session, voice, film)
     except KeyboardInterrupt:
         if session_file and session_file.is_file():
             voice.note(f"the drag so far is in {session_file}")
@@ -116,17 +153,38 @@ def drag(
         write_report(report, session)
     drawn = picture is not None and try_picture(session, picture, voice)
     voice.say(summary(session))
-    written = [out, report, picture if drawn else None, session_file]
+    filmed = film is not None and animation is not None and try_animation(film, animation, voice, turntable=turntable)
+    written = [out, report, picture if drawn else None, animation if filmed else None, session_file]
     voice.say(f"wrote {', '.join(str(path) for path in written if path)}")
 
 
+def _check_animation(animation: Path | None, turntable: bool) -> None:
+    if animation is None:
+        if turntable:
+            raise InputError("--turntable is the camera of an animation; give --animation too")
+        return
+    from drag3d.export.animation import missing_for
+
+    if reason := missing_for(animation):
+        raise InputError(f"--animation {animation}: {reason}")
+
+
 def _configure(session: Session, options: dict[str, Any]) -> None:
-    from drag3d.session import Box, Sphere
     from drag3d.session.checks import changed_settings
 
-    session.latents_moved = options["latents"]
-    names = ("method", "space", "features", "max_steps", "patience", *SETTINGS)
+    names = ["method", "space", "max_steps", "patience", *SETTINGS]
+    names += ["layers", "feature_block", "variant"] if session.kind == "image" else ["features"]
     session.settings = changed_settings(session.settings, {name: options[name] for name in names})
+    if options["mask"] is not None:
+        session.set_mask(options["mask"])
+    if session.kind == "shape":
+        session.latents_moved = options["latents"]
+        _set_region(session, options)
+
+
+def _set_region(session: Session, options: dict[str, Any]) -> None:
+    from drag3d.session import Box, Sphere
+
     move, stay = (
         [Box(*corners) for corners in options[f"{kind}_boxes"]] + [Sphere(*ball) for ball in options[f"{kind}_spheres"]]
         for kind in ("move", "stay")

@@ -18,7 +18,7 @@ from drag3d.cli.sample import sample
 @click.group(cls=OneLineErrors, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(drag3d.__version__, prog_name="drag3d")
 def main() -> None:
-    """Drag points on generated 3D shapes: the shape follows, because its latent codes are optimised.
+    """Drag points on generated 3D shapes and images: they follow, because their latent codes are optimised.
 
     Start with: drag3d demo
     """

@@ -1,4 +1,4 @@
-"""Running a session's drag with a progress bar, and saying how it went."""
+"""Running a session's drag with a progress bar, saying how it went, and drawing it."""
 
 from __future__ import annotations
 
@@ -11,33 +11,45 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from drag3d.cli.common import Voice
-    from drag3d.session import Session
+    from drag3d.session import Film, Session
 
 
-def run_drag(session: Session, voice: Voice) -> None:
+def run_drag(session: Session, voice: Voice, film: Film | None = None) -> None:
     """Drag to the end. Ctrl-C ends it too: the session then holds (and has saved, with autosave) the last step."""
-    silent = True if voice.quiet else None  # None: only where standard error is a terminal
     with (
         closing(session.drag()) as steps,
-        tqdm(total=session.settings.max_steps, desc="dragging", unit="step", leave=False, disable=silent) as bar,
+        tqdm(
+            total=session.settings.max_steps, desc="dragging", unit="step", leave=False, disable=_silent(voice)
+        ) as bar,
     ):
         for step in steps:
+            if film is not None:
+                film.take()
             if step.index:
                 bar.update()
-            share = float(step.distances.max()) / session.original_shape.diagonal
-            bar.set_postfix_str(f"{share:.1%} of the diagonal to go")
+            bar.set_postfix_str(f"{_length(session, float(step.distances.max()))} to go")
 
 
 def summary(session: Session) -> str:
     """One line: how the drag ended, after how long, and what is left."""
     result = session.last_drag
     assert result is not None
-    left = 100 * max(result.distances) / result.diagonal
+    left = _length(session, max(result.distances))
     count = f"{result.steps} step{'' if result.steps == 1 else 's'}"
     handles = "the farthest handle is" if len(result.distances) > 1 else "the handle is"
-    return (
-        f"{result.reason} after {count} in {result.seconds:.1f} s; {handles} {left:.1f}% of the diagonal off its target"
-    )
+    return f"{result.reason} after {count} in {result.seconds:.1f} s; {handles} {left} off its target"
+
+
+def _length(session: Session, distance: float) -> str:
+    """A distance as people think of it: pixels of an image, a share of a shape."""
+    assert session.last_drag is not None
+    if session.kind == "image":
+        return f"{distance:.1f} pixels"
+    return f"{distance / session.last_drag.diagonal:.1%} of the diagonal"
+
+
+def _silent(voice: Voice) -> bool | None:
+    return True if voice.quiet else None  # None: a bar only where standard error is a terminal
 
 
 def try_picture(session: Session, path: Path, voice: Voice) -> bool:
@@ -49,4 +61,22 @@ def try_picture(session: Session, path: Path, voice: Voice) -> bool:
     except NoPicture as error:
         voice.note(f"no picture: {error}")
         return False
+    return True
+
+
+def try_animation(film: Film, path: Path, voice: Voice, *, turntable: bool = False) -> bool:
+    """Write the animation; on a machine that cannot draw shapes, say so in one line and go on."""
+    from drag3d.export import NoPicture
+
+    with tqdm(desc="drawing", unit="picture", leave=False, disable=_silent(voice)) as bar:
+
+        def told(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        try:
+            film.write(path, turntable=turntable, progress=told)
+        except NoPicture as error:
+            voice.note(f"no animation: {error}")
+            return False
     return True

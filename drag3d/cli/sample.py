@@ -1,4 +1,4 @@
-"""``drag3d sample``: write the shape of a seed."""
+"""``drag3d sample``: write the shape or image of a seed."""
 
 from __future__ import annotations
 
@@ -6,29 +6,51 @@ from pathlib import Path
 
 import click
 
-from drag3d.cli.common import MESHES, Voice, check_outputs, chosen_device, device_option, quiet_option, seed_options
+from drag3d.cli.common import (
+    IMAGES,
+    MESHES,
+    Voice,
+    check_outputs,
+    device_option,
+    opened,
+    quiet_option,
+    seed_options,
+)
 
 
 @click.command()
 @click.argument("model")
 @seed_options
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="A .glb, .obj, .ply or .stl file.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), required=True, help="A .glb, .obj, .ply or .stl, or a .png or .jpg file."
+)
 @device_option
 @quiet_option
 def sample(
-    *, model: str, seed: int, texture_seed: int | None, truncation: float, out: Path, device: str, quiet: bool
+    *,
+    model: str,
+    seed: int,
+    texture_seed: int | None,
+    label: int | None,
+    truncation: float,
+    out: Path,
+    device: str,
+    quiet: bool,
 ) -> None:
-    """Write the shape of a seed.
+    """Write the shape or image of a seed.
 
-    MODEL is the name of an embedded model or a checkpoint file.
+    MODEL is the name of an embedded model or a checkpoint file; whether it makes shapes or images follows from it.
     """
-    check_outputs([("--out", out, MESHES)])
+    check_outputs([("--out", out, MESHES + IMAGES)])
+    generator = opened(model, device, out)
     from drag3d.session import Session
 
     voice = Voice(quiet)
-    session = Session(model, seed, texture_seed, truncation, device=chosen_device(device))
+    session = Session(generator, seed, texture_seed, truncation, label=label)
     session.export(out)
-    shape = session.shape
-    voice.say(
-        f"wrote {out}: {session.generator.name}, seed {seed}, {len(shape.vertices)} vertices, {len(shape.faces)} faces"
-    )
+    if session.kind == "image":
+        height, width = session.image.shape[:2]
+        size = f"{width} x {height} pixels"
+    else:
+        size = f"{len(session.shape.vertices)} vertices, {len(session.shape.faces)} faces"
+    voice.say(f"wrote {out}: {session.generator.name}, seed {seed}, {size}")

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from click.testing import CliRunner, Result
 
 import drag3d
 from drag3d.cli import main
+from drag3d.export import can_draw
 from drag3d.session import Session
 
 UP = np.array([0.0, 0.05, 0.0])
@@ -141,7 +143,10 @@ def test_the_demo_writes_everything_and_without_opengl_all_but_the_picture(
     small_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DRAG3D_NO_PICTURES", "1")
-    monkeypatch.setattr(sys.modules["drag3d.cli.demo"], "DRAGS", {"back": (0.0, 0.03, 0.0)})
+    from drag3d.cli.demo import Edit
+
+    monkeypatch.setattr(sys.modules["drag3d.cli.demo"], "SHAPE", Edit("quadruped", 9, {"back": (0.0, 0.03, 0.0)}))
+    monkeypatch.setattr("get3d_models.embedded_models", dict)  # as before there was a model of images
     out = tmp_path / "shown"
     out.mkdir()
     (out / "edited.glb").write_text("of an earlier demo")
@@ -207,3 +212,55 @@ def test_output_may_be_cut_off_by_head(small_model: Path) -> None:
     command = f"{sys.executable} -m drag3d models --inspect {small_model} | head -n 1"
     ran = subprocess.run(["bash", "-c", command], capture_output=True, text=True, cwd=ROOT, check=False)
     assert ran.stdout.startswith("file: ") and "Traceback" not in ran.stderr
+
+
+def frames_of(path: Path) -> list[np.ndarray]:
+    import av
+
+    with av.open(str(path)) as container:
+        return [frame.to_ndarray(format="rgb24").astype(float) for frame in container.decode(video=0)]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(bool(can_draw()), reason="no OpenGL")
+def test_an_animation_of_a_shape_shows_its_way_from_a_camera_that_stands_still(
+    small_model: Path, tmp_path: Path
+) -> None:
+    film, picture = tmp_path / "drag.mp4", tmp_path / "p.png"
+    result = done("drag", small_model, "--seed", 3, "--keypoint", "tail:0,0.1,0", "--max-steps", 4, "--out",
+                  tmp_path / "b.glb", "--animation", film, "--picture", picture)  # fmt: skip
+    assert film.name in result.stdout
+    frames = frames_of(film)
+    assert len(frames) == 24 + 2 * 8 and frames[0].shape == (640, 640, 3)
+    change = np.abs(frames[-1] - frames[0]).max(axis=-1)
+    assert (change > 40).mean() > 0.001  # the tail and its handle moved
+    assert np.median(change) < 4 and change[:8].max() < 10  # the camera did not
+    nearest = [int(np.argmin([np.abs(f - g).mean() for g in (frames[0], frames[-1])])) for f in frames]
+    assert nearest == sorted(nearest)  # from the start to the end, never back
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(bool(can_draw()), reason="no OpenGL")
+def test_a_turntable_goes_round_once_more_at_the_end(
+    small_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("drag3d.session.film.TURN", 18.0)
+    film = tmp_path / "drag.mp4"
+    done("drag", small_model, "--seed", 3, "--keypoint", "tail:0,0.05,0", "--max-steps", 2, "--out", tmp_path / "b.glb",
+         "--animation", film, "--turntable")  # fmt: skip
+    frames = frames_of(film)
+    assert len(frames) == 24 + 20 + 2 * 8
+    end, whole_turn_before, half_turn_before = frames[-1], frames[8 + 23], frames[8 + 23 + 10]
+    assert np.abs(end - whole_turn_before).mean() < 0.3 * np.abs(end - half_turn_before).mean()
+    moving = frames[8:-8]
+    assert all(np.abs(a - b).mean() > 0.2 for a, b in pairwise(moving))  # it never stops
+
+
+def test_without_opengl_an_animation_of_a_shape_is_left_out_with_a_note(
+    small_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DRAG3D_NO_PICTURES", "1")
+    result = done("drag", small_model, "--keypoint", "back:0,0.05,0", "--max-steps", 1, "--out", tmp_path / "b.glb",
+                  "--animation", tmp_path / "a.gif")  # fmt: skip
+    assert result.stderr.count("note: no animation: ") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["b.glb"] and "a.gif" not in result.stdout
