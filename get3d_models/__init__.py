@@ -1,4 +1,7 @@
-"""Generators of 3D shapes: weights in, fields and meshes out. Pure torch; knows nothing of dragging or screens."""
+"""Generators of 3D shapes and of images: weights in, fields, meshes and pictures out.
+
+Pure torch; knows nothing of dragging or screens.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +12,30 @@ from get3d_models.errors import InputError
 if TYPE_CHECKING:
     from get3d_models.config import GeneratorConfig
     from get3d_models.generator import Generator, Latents
+    from get3d_models.image_config import ImageConfig
     from get3d_models.loading import embedded_models, load
     from get3d_models.shape import Shape
+    from get3d_models.stylegan2 import ImageGenerator, ImageLatents
 
-__all__ = ["Generator", "GeneratorConfig", "InputError", "Latents", "Shape", "embedded_models", "load"]
+__all__ = [
+    "Generator",
+    "GeneratorConfig",
+    "ImageConfig",
+    "ImageGenerator",
+    "ImageLatents",
+    "InputError",
+    "Latents",
+    "Shape",
+    "embedded_models",
+    "load",
+]
 
 _HOMES = {
     "Generator": "generator",
     "GeneratorConfig": "config",
+    "ImageConfig": "image_config",
+    "ImageGenerator": "stylegan2",
+    "ImageLatents": "stylegan2",
     "Latents": "generator",
     "Shape": "shape",
     "embedded_models": "loading",

@@ -173,7 +173,11 @@ ROSINALITY: tuple[Rule, ...] = (
     (rf"{_TO_RGB}\.bias", _of_layer("bias"), vector),
     (rf"noises\.noise_{NUMBER}", lambda m: f"{convolution(int(m[1]))}.noise_const", without_leading_ones(2)),
     (rf"{_CONVOLUTION}\.conv\.blur\.kernel", _of_layer("resample_filter"), filter_times_four),
-    (rf"{_TO_RGB}\.upsample\.kernel", _of_layer("resample_filter"), filter_times_four),
+    (
+        rf"to_rgbs\.{NUMBER}\.upsample\.kernel",
+        lambda m: f"synthesis.b{8 << int(m[1])}.resample_filter",
+        filter_times_four,
+    ),
 )
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import ast
+import csv
 import json
 import pickle
 from collections.abc import Callable
@@ -19,7 +21,9 @@ from get3d_models import InputError, load
 from get3d_models.checkpoint import NATIVE_IMAGE_FORMAT, open_model, read_header, write_generator
 from get3d_models.image_config import ImageConfig
 from get3d_models.stylegan2 import ImageGenerator
+from get3d_models.stylegan2_layouts import ROSINALITY, translated
 
+DATA = Path(__file__).parents[1] / "data"
 SMALL = {"z_dim": 5, "w_dim": 6, "mapping_layers": 2, "channels": (5, 4), "conv_clamp": None}
 CONFIGS: dict[str, dict[str, Any]] = {
     "skip": {"conv_clamp": 256.0},
@@ -78,6 +82,33 @@ def assert_same(found: Any, original: ImageGenerator, but: tuple[str, ...] = ())
         ws = original.map(original.code(1), original.one_hot(1) if original.config.label_dim else None)
         assert torch.equal(found.image(ws), original.image(ws))
     assert not any(p.requires_grad for p in found.parameters())
+
+
+# ---- the released layout -----------------------------------------------------------------------------------------
+
+
+def released_layout() -> list[dict[str, str]]:
+    """Every tensor of a released 512 px network, and where rosinality has it."""
+    with (DATA / "stylegan2_state_dict_512.tsv").open(newline="") as table:
+        return list(csv.DictReader(table, delimiter="\t"))
+
+
+def test_the_default_configuration_has_the_tensors_of_a_released_network() -> None:
+    with torch.device("meta"):
+        ours = ImageGenerator(ImageConfig()).state_dict()
+    assert {k: tuple(v.shape) for k, v in ours.items()} == {
+        row["key"]: ast.literal_eval(row["shape"]) for row in released_layout()
+    }
+    assert (len(ours), sum(v.numel() for v in ours.values())) == (163, 30_976_487)
+
+
+def test_rosinality_names_of_a_released_network_become_the_official_ones_in_the_official_shapes() -> None:
+    column, shape = list(released_layout()[0])[5:7]
+    rows = [row for row in released_layout() if "." in row[column]]
+    state = {r[column].removesuffix(" (x4)"): torch.zeros(()).expand(ast.literal_eval(r[shape])) for r in rows}
+    found = translated(state, ROSINALITY, "a file")
+    assert len(rows) > 120
+    assert {k: tuple(v.shape) for k, v in found.items()} == {r["key"]: ast.literal_eval(r["shape"]) for r in rows}
 
 
 # ---- every layout, every kind ------------------------------------------------------------------------------------
