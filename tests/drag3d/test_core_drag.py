@@ -12,6 +12,7 @@ from torch import Tensor
 from toy_subject import ToyField, ToySubject
 
 from drag3d.core import Drag, DragSettings, DragStep, StopReason
+from drag3d.core.methods.anchored import REFRESH
 from get3d_models.errors import InputError
 
 METHODS = ["draggan", "default"]
@@ -291,6 +292,9 @@ def test_leaving_the_loop_early_costs_no_further_synthesis_and_keeps_the_subject
 def test_every_step_costs_one_synthesis_tracking_included(subject: ToySubject, method: str) -> None:
     for count, _ in enumerate(Drag(subject, *points_of(subject), settings_for(method)), start=1):
         assert subject.syntheses == count
+    directions = len(subject.groups.unique()) * subject.basis.shape[1]
+    refreshes = {"draggan": 0, "default": -(-(count - 1) // REFRESH)}[method]
+    assert subject.probes == refreshes * directions  # syntheses without gradients, every few steps
 
 
 def test_the_field_is_asked_only_near_the_handles_it_was_made_for(method: str) -> None:

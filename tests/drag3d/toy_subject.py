@@ -121,13 +121,16 @@ class ToySubject:
         self.tolerance, self.patch_radius, self.search_radius, self.step_length = 0.02, 0.06, 0.15, 0.02
         self.learning_rate, self.latent_unit = 0.02, deviation
         self.extent = 1000
-        self.syntheses = 0
+        self.syntheses = self.probes = 0
         if solid:
             self.rest = self.field(self.start, self.centers, 1.0).snap(self.rest)
         self.syntheses = 0
 
     def field(self, latents: Tensor, centers: Tensor, radius: float) -> ToyField:
-        self.syntheses += 1
+        if torch.is_grad_enabled():
+            self.syntheses += 1
+        else:
+            self.probes += 1  # a finite difference
         return ToyField(self, latents)
 
     def offsets(self, radius: float, count: int, seed: int) -> Tensor:

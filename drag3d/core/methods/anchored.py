@@ -28,8 +28,8 @@ UNLIKELY = 0.4  # what a change by one standard deviation costs, against moving 
 PULL = 0.3  # of the way back to the start, in directions that no row determines
 LARGEST_CHANGE = 0.7  # standard deviations in one step
 LARGEST_TOTAL = 5.0  # standard deviations in all: beyond, what the generator makes is no shape of its class any more
-SKETCH_ROWS = 48  # random combinations that stand for all places that should stay (Johnson and Lindenstrauss)
-SKETCH_REFRESH = 6  # steps for which their derivative is good: what is far moves little
+PROBE = 0.05  # standard deviations: the step of the finite differences that tell what moves the rest
+REFRESH = 6  # steps for which their derivative is good: what is far moves little
 REST_WEIGHT = 1.0  # of the rest of the surface, which nobody told to stay
 REST_RELAX = 0.3  # what is left of that weight at each refresh: a drag that takes long insists on its handles
 REST_DISTANCE = 8.5  # of the paper's r1: what is nearer to a handle or target may move with it
@@ -51,7 +51,6 @@ class Anchored:
         self.individual = INDIVIDUAL if settings.space == "w+" else 0.0
         self.unlikely = UNLIKELY * subject.step_length**2
         self.watches = len(subject.rest) > 0 or hold is not None
-        self.random = torch.Generator().manual_seed(settings.seed)
         self.steps = 0
         self.change = torch.zeros(subject.basis.shape[:2], device=subject.start.device)
         self.rows: Tensor = subject.start
@@ -59,7 +58,7 @@ class Anchored:
     @property
     def reach(self) -> float:
         """The neighbourhoods, or everything when what should stay is looked at again."""
-        return math.inf if self.watches and self.steps % SKETCH_REFRESH == 0 else self.near
+        return math.inf if self.watches and self.steps % REFRESH == 0 else self.near
 
     def latents(self) -> Tensor:
         """Start plus the change in standard deviations along the principal directions of each row."""
@@ -76,11 +75,8 @@ class Anchored:
         self.still = rest if self.hold is None else torch.cat([rest, self.hold])
         with torch.no_grad():
             self.initially = self._still_values(field)
-        count = SKETCH_ROWS if self.watches else 0
-        signs = torch.randn(count, self.initially.numel(), generator=self.random) / SKETCH_ROWS**0.5
-        self.signs = signs.to(self.initially.device)
-        self.strayed = self.signs.new_zeros(count)
-        self.still_rows = self.signs.new_zeros(count, *self.change.shape)
+        self.strayed = self.change.new_zeros(0)
+        self.still_rows = self.change.new_zeros(0, *self.change.shape)
 
     def track(self, field: Field, handles: Tensor) -> Tensor:
         """Register the initial neighbourhoods from where they were and from where they should be; keep the better."""
@@ -93,12 +89,9 @@ class Anchored:
         """Solve for the change that moves the handles on, and apply it within the trust region."""
         wanted = directions(handles, self.targets, self.step_length)
         motion = self.neighbourhood.motion(field, self.placement)
-        if self.watches and self.steps % SKETCH_REFRESH == 0:
-            sketch = self.signs @ ((self._still_values(field) - self.initially) * self._stillness()).flatten()
-            jacobian = self._jacobian(torch.cat([motion.flatten(), sketch]))
-            self.strayed, self.still_rows = sketch.detach(), jacobian[wanted.numel() :]
-        else:
-            jacobian = torch.cat([self._jacobian(motion.flatten()), self.still_rows])
+        if self.watches and self.steps % REFRESH == 0:
+            self.strayed, self.still_rows = self._watch(field)
+        jacobian = torch.cat([self._jacobian(motion.flatten()), self.still_rows])
         self.steps += 1
         change = self._least_change(jacobian, torch.cat([wanted.flatten(), -self.strayed]), wanted.numel())
         # The trust region makes the step shorter where the latents would have to change much for it.
@@ -118,6 +111,31 @@ class Anchored:
         seeds = torch.eye(len(values), device=values.device)
         (gradient,) = torch.autograd.grad(values, self.rows, seeds, is_grads_batched=True)
         return torch.einsum("nrw,rkw->nrk", gradient, self.subject.basis)
+
+    def _watch(self, field: Field) -> tuple[Tensor, Tensor]:
+        """How far what should stay has strayed ``(n,)``, and the derivative ``(n, R, k)`` of that.
+
+        Derivatives along the directions that all rows of a group share tell nearly all, and are few: finite differences
+        find them exactly enough, from one synthesis each. What M places have to say of n directions then comes down to
+        n equations (QR), whose least squares are the same.
+        """
+        with torch.no_grad():
+            weight, here = self._stillness(), self._still_values(field)
+            rows, columns, spread = self.rows.detach(), [], []
+            for group in self.subject.groups.unique():
+                member = self.subject.groups == group
+                for k in range(self.change.shape[1]):
+                    ahead = rows + PROBE * self.subject.basis[:, k] * member[:, None]
+                    if torch.equal(ahead, rows):
+                        continue  # a direction that only another group has
+                    values = self._still_values(self.subject.field(ahead, self.start_handles, math.inf))
+                    columns.append(((values - here) * (weight / PROBE)).flatten())
+                    one = torch.zeros_like(self.change)
+                    one[member, k] = 1 / member.sum()
+                    spread.append(one)
+            basis, triangle = torch.linalg.qr(torch.stack(columns, dim=1))
+            strayed = ((here - self.initially) * weight).flatten() @ basis
+            return strayed, torch.einsum("nm,mrk->nrk", triangle, torch.stack(spread))
 
     def _least_change(self, jacobian: Tensor, residual: Tensor, exact: int) -> Tensor:
         """argmin |J_s c - r_s|^2 + unlikely |c|^2 subject to the first ``exact`` rows of J c = r, slightly damped."""
@@ -145,7 +163,7 @@ class Anchored:
 
     def _stillness(self) -> Tensor:
         """Weights ``(M, 1)`` of these places: the rest counts less the longer the drag takes, what is held never."""
-        weight = self.rest_weight * REST_RELAX ** (self.steps // SKETCH_REFRESH)
+        weight = self.rest_weight * REST_RELAX ** (self.steps // REFRESH)
         if self.hold is not None:
             weight = torch.cat([weight, weight.new_full((len(self.hold),), self.hold_weight)])
         return weight[:, None]
