@@ -43,7 +43,7 @@ def missing_for(path: str | os.PathLike[str]) -> str | None:
     try:
         import av  # noqa: F401
     except ImportError:
-        return "an .mp4 needs the package av (pip install av, or drag3d[video]); a .gif needs nothing more"
+        return "an .mp4 needs the package av (pip install av); a .gif needs nothing more"
     return None
 
 
