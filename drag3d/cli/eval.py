@@ -35,8 +35,8 @@ def evaluate_methods(
     """Measure how well drags of MODEL succeed, and what else they change.
 
     Keypoints of seeded samples are dragged to where other samples have them. Whether they got there is judged by the
-    teacher of the model, re-fitted to the edited shape: a tracker can deceive itself. Writes results.jsonl, report.md,
-    report.json and, with matplotlib, report.png.
+    teacher of the model, re-fitted to the edited shape or image: a tracker can deceive itself. Writes results.jsonl,
+    report.md, report.json and, with matplotlib, report.png.
     """
     from drag3d.evaluation.report import markdown, report, write_report
     from drag3d.evaluation.run import Evaluation, evaluate

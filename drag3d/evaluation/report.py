@@ -14,19 +14,18 @@ import numpy as np
 import torch
 
 import drag3d
-from drag3d.evaluation.judge import REACHED, REGION
-from drag3d.evaluation.keypoint_drags import LONGEST, POINTS, PROTOCOL, SHORTEST
-from drag3d.evaluation.run import Evaluation, Record
+from drag3d.evaluation.run import Evaluation
+from drag3d.evaluation.yardstick import Record, Row, Yardstick, plain, share_of, yardstick_for, yardstick_of
 from drag3d.export.atomic import atomic_write, write_bytes_atomically
 from get3d_models.generator import Generator
+from get3d_models.stylegan2 import ImageGenerator
 
 MARKDOWN, JSON, PLOT = "report.md", "report.json", "report.png"
-_Row = tuple[str, Callable[[dict[str, Any]], str]]
 
 
-def summarise(records: list[Record]) -> dict[str, Any]:
-    """Figures of one method's records. Lengths in percent of the unedited shape's diagonal; None where nothing ran."""
-    finished = [r for r in records if r["failure"] != "error"]
+def summarise(records: list[Record], yardstick: Yardstick[Any, Any]) -> dict[str, Any]:
+    """Figures of one method's records, in the units of the page; None where nothing ran."""
+    finished, scale = [r for r in records if r["failure"] != "error"], yardstick.scale
 
     def values(key: str, scale: float = 1.0) -> Any:
         return np.array([scale * r[key] for r in finished if r[key] is not None])
@@ -34,26 +33,23 @@ def summarise(records: list[Record]) -> dict[str, Any]:
     def figure(of: Callable[[Any], Any], numbers: Any, digits: int = 3) -> float | None:
         return round(float(of(numbers)), digits) if len(numbers) else None
 
-    off, wanted = values("off_region_mean"), np.array([r["task"]["length"] for r in finished])
     memory = values("peak_bytes", 1 / 2**20)
-    before = np.array([100 * r["task"]["length"] for r in finished])
-    after = values("keypoint_distance", 100)
+    before = np.array([scale * r["task"]["length"] for r in finished])
+    after = values("keypoint_distance", scale)
     return {
         "drags": len(records),
         "successes": sum(r["failure"] is None for r in records),
-        "arrived_by_tracker": sum(r["reason"] == "arrived" for r in finished),
-        "reached_by_judge": int((values("keypoint_distance") <= REACHED).sum()),
+        "arrived_by_tracker": sum(yardstick.arrived(r) for r in finished),
+        "reached_by_judge": sum(yardstick.reached(r) for r in finished),
         "keypoint_distance_before_mean": figure(np.mean, before),
         "keypoint_distance_mean": figure(np.mean, after),
         "keypoint_distance_median": figure(np.median, after),
-        "tracked_distance_mean": figure(np.mean, values("tracked_distance", 100)),
-        "judge_error_unedited_mean": figure(np.mean, values("judge_error_unedited", 100)),
-        "judge_error_unedited_worst": figure(np.max, values("judge_error_unedited", 100)),
-        "off_region_mean": figure(np.mean, 100 * off, 4),
+        "tracked_distance_mean": figure(np.mean, values("tracked_distance", scale)),
+        "judge_error_unedited_mean": figure(np.mean, values("judge_error_unedited", scale)),
+        "judge_error_unedited_worst": figure(np.max, values("judge_error_unedited", scale)),
+        "off_region_mean": figure(np.mean, values("off_region_mean", 100), 4),
         "off_region_p95_mean": figure(np.mean, values("off_region_p95", 100), 4),
-        "off_region_over_length": figure(np.mean, off / wanted if len(off) else off, 5),
-        "one_component": int((values("components") == 1).sum()),
-        "watertight": int(values("watertight").sum()),
+        **yardstick.own_figures(finished),
         "steps_median": figure(np.median, values("steps"), 1),
         "seconds_median": figure(np.median, values("seconds")),
         "seconds_worst": figure(np.max, values("seconds")),
@@ -72,15 +68,18 @@ def _by_keypoint(records: list[Record]) -> dict[str, dict[str, int]]:
     }
 
 
-def report(generator: Generator, evaluation: Evaluation, records: list[Record]) -> dict[str, Any]:
+def report(generator: Generator | ImageGenerator, evaluation: Evaluation, records: list[Record]) -> dict[str, Any]:
     """All that is known of an evaluation, as plain values: what ran on what, the figures, and every record."""
+    yardstick = yardstick_for(generator)
     return {
-        "protocol": PROTOCOL,
-        "points": POINTS,
+        "kind": yardstick.kind,
+        "protocol": yardstick.protocol,
+        "points": yardstick.points,
         "model": {"name": generator.name, "sha256": generator.fingerprint, "config": generator.config.to_dict()},
         "settings": {
             "drags": evaluation.drags, "seed": evaluation.seed, "max_steps": evaluation.max_steps, "threads": 1,
-            "drag_length": [SHORTEST, LONGEST], "reached_within": REACHED, "region_radius": REGION,
+            "drag_length": list(yardstick.length_range), "reached_within": yardstick.reached_within,
+            "region_radius": yardstick.region,
         },
         "drag_settings": [asdict(evaluation.drag_settings(method)) for method in evaluation.methods],
         "versions": {
@@ -88,7 +87,7 @@ def report(generator: Generator, evaluation: Evaluation, records: list[Record]) 
             "python": platform.python_version(),
         },
         "machine": {"device": generator.device.type, "system": platform.system(), "processor": platform.machine()},
-        "methods": {m: summarise([r for r in records if r["method"] == m]) for m in evaluation.methods},
+        "methods": {m: summarise([r for r in records if r["method"] == m], yardstick) for m in evaluation.methods},
         "records": records,
     }  # fmt: skip
 
@@ -110,60 +109,48 @@ def write_report(folder: Path, found: dict[str, Any]) -> tuple[list[Path], str |
     return [*files, folder / PLOT], None
 
 
-def _plain(key: str, unit: str = "") -> Callable[[dict[str, Any]], str]:
-    return lambda figures: "-" if figures[key] is None else f"{figures[key]:g}{unit}"
-
-
-def _share(key: str) -> Callable[[dict[str, Any]], str]:
-    return lambda f: f"{f[key]} of {f['drags']} ({f[key] / f['drags']:.0%})"
-
-
 def _pair(first: str, second: str, unit: str = "") -> Callable[[dict[str, Any]], str]:
-    return lambda f: f"{_plain(first, unit)(f)} / {_plain(second, unit)(f)}"
+    return lambda f: f"{plain(first, unit)(f)} / {plain(second, unit)(f)}"
 
 
-_ROWS: tuple[_Row, ...] = (
-    ("success: arrived, and judged so", _share("successes")),
-    ("arrived by its own tracker", _share("arrived_by_tracker")),
-    (f"keypoint within {REACHED:.0%} by the judge", _share("reached_by_judge")),
-    ("keypoint to target before, mean", _plain("keypoint_distance_before_mean", " %")),
-    ("keypoint to target after, mean / median", _pair("keypoint_distance_mean", "keypoint_distance_median", " %")),
-    ("the same by its own tracker, mean", _plain("tracked_distance_mean", " %")),
-    ("the judge's error before, mean / worst", _pair("judge_error_unedited_mean", "judge_error_unedited_worst", " %")),
-    ("off-region change, mean / 95th percentile", _pair("off_region_mean", "off_region_p95_mean", " %")),
-    ("off-region change over drag length", _plain("off_region_over_length")),
-    ("one component", _share("one_component")),
-    ("watertight", _share("watertight")),
-    ("steps, median", _plain("steps_median")),
-    ("seconds, median / worst", _pair("seconds_median", "seconds_worst")),
-    ("peak memory beyond the model's, median / worst", _pair("peak_mib_median", "peak_mib_worst", " MiB")),
-    (
-        "failures by reason",
-        lambda f: ", ".join(f"{reason}: {count}" for reason, count in f["failures"].items()) or "none",
-    ),
-)
+def _rows(yardstick: Yardstick[Any, Any]) -> tuple[Row, ...]:
+    titles, unit = yardstick.titles(), f" {yardstick.unit}"
+    return (
+        ("success: arrived, and judged so", share_of("successes")),
+        (titles["arrived"], share_of("arrived_by_tracker")),
+        (titles["reached"], share_of("reached_by_judge")),
+        ("keypoint to target before, mean", plain("keypoint_distance_before_mean", unit)),
+        ("keypoint to target after, mean / median", _pair("keypoint_distance_mean", "keypoint_distance_median", unit)),
+        ("the same by its own tracker, mean", plain("tracked_distance_mean", unit)),
+        ("the judge's error before, mean / worst",
+         _pair("judge_error_unedited_mean", "judge_error_unedited_worst", unit)),
+        ("off-region change, mean / 95th percentile", _pair("off_region_mean", "off_region_p95_mean", " %")),
+        *yardstick.own_rows(),
+        ("steps, median", plain("steps_median")),
+        ("seconds, median / worst", _pair("seconds_median", "seconds_worst")),
+        ("peak memory beyond the model's, median / worst", _pair("peak_mib_median", "peak_mib_worst", " MiB")),
+        ("failures by reason", lambda f: ", ".join(f"{why}: {n}" for why, n in f["failures"].items()) or "none"),
+    )  # fmt: skip
 
 
 def markdown(found: dict[str, Any]) -> str:
     """The report as a page: what was done, the figures of the methods side by side, successes by keypoint."""
     settings, model, versions = found["settings"], found["model"], found["versions"]
-    shortest, longest = (f"{100 * share:g}" for share in settings["drag_length"])
+    yardstick = yardstick_of(found["kind"])
+    how_far, meaning = yardstick.explained(settings)
     lines = [
         f"# Drags of {model['name']}: {', '.join(found['methods'])}",
         "",
         f"Protocol `{found['protocol']}`, {found['points']} point: a keypoint of one sample is dragged to where "
-        f"another sample has it, {shortest} to {longest}% of the diagonal away. {settings['drags']} drags, seed "
-        f"{settings['seed']}, at most {settings['max_steps']} steps, {settings['threads']} thread.",
+        f"another sample has it, {how_far}. {settings['drags']} drags, seed {settings['seed']}, at most "
+        f"{settings['max_steps']} steps, {settings['threads']} thread.",
         "",
-        "A success has arrived by its own tracker *and* by the judge: the teacher's parameters, re-fitted to the "
-        f"edited shape, put the keypoint within {settings['reached_within']:.0%} of the target. Lengths are % of the "
-        f"unedited shape's diagonal. Off-region change: distance from the original surface farther than "
-        f"{settings['region_radius']:g} diagonals from handle and target to the edited surface.",
+        meaning,
         "",
         f"| | {' | '.join(found['methods'])} |",
         f"|---|{'---|' * len(found['methods'])}",
     ]
-    for title, cell in _ROWS:
+    for title, cell in _rows(yardstick):
         lines.append(f"| {title} | {' | '.join(cell(figures) for figures in found['methods'].values())} |")
     names = sorted({name for figures in found["methods"].values() for name in figures["by_keypoint"]})
     lines += ["", f"| keypoint | {' | '.join(found['methods'])} |", f"|---|{'---|' * len(found['methods'])}"]
@@ -184,19 +171,19 @@ def draw(found: dict[str, Any], path: Path) -> None:
     """Plot for each method how many drags bring the keypoint how near, change how much else, and take how long."""
     from matplotlib.figure import Figure
 
+    yardstick = yardstick_of(found["kind"])
+    scale, titles = yardstick.scale, yardstick.titles()
     figure = Figure(figsize=(13, 4), layout="constrained")
     near, off, time = figure.subplots(1, 3)
+    columns = ((near, "keypoint_distance", scale), (off, "off_region_mean", 100.0), (time, "seconds", 1.0))
     for method in found["methods"]:
         records = [r for r in found["records"] if r["method"] == method and r["failure"] != "error"]
         count = found["methods"][method]["drags"]
-        for axes, key, scale in ((near, "keypoint_distance", 100), (off, "off_region_mean", 100), (time, "seconds", 1)):
-            values = np.sort([scale * r[key] for r in records])
+        for axes, key, factor in columns:
+            values = np.sort([factor * r[key] for r in records])
             axes.step([0.0, *values], np.arange(len(values) + 1) / count, where="post", label=method)
-    near.axvline(100 * found["settings"]["reached_within"], color="grey", linewidth=0.8, linestyle=":")
-    for axes, title in (
-        (near, "keypoint to target, judged (% of the diagonal)"), (off, "off-region change (% of the diagonal)"),
-        (time, "seconds"),
-    ):  # fmt: skip
+    near.axvline(scale * found["settings"]["reached_within"], color="grey", linewidth=0.8, linestyle=":")
+    for axes, title in ((near, titles["keypoint"]), (off, titles["off_region"]), (time, "seconds")):
         axes.set(xlabel=title, ylim=(0, 1.02), xlim=(0, None))
     near.set_ylabel("share of drags at most that")
     near.legend()

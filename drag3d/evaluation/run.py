@@ -15,20 +15,17 @@ import torch
 from tqdm import tqdm
 
 import drag3d
-from drag3d.bench.drag_step import measure
+from drag3d.bench.measuring import measure
 from drag3d.core import Drag, DragSettings, DragStep
 from drag3d.core.methods import method_named
-from drag3d.evaluation.judge import Baseline, judge, judge_unedited
-from drag3d.evaluation.keypoint_drags import POINTS, PROTOCOL, KeypointDrag, keypoint_drag
-from drag3d.subjects.surface import SurfaceSubject
+from drag3d.evaluation.yardstick import Judged, Record, Task, Yardstick, yardstick_for
 from get3d_models.errors import InputError
 from get3d_models.generator import Generator
+from get3d_models.stylegan2 import ImageGenerator
 
 RESULTS = "results.jsonl"
 MISJUDGED = "tracker deceived"
 """The failure of a drag whose tracker says arrived, while the judge finds the keypoint elsewhere."""
-
-Record = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -54,16 +51,20 @@ class Evaluation:
             raise InputError("drags and steps must be at least 1, and the seed at least 0")
 
 
-def evaluate(generator: Generator, evaluation: Evaluation, folder: Path, quiet: bool = False) -> list[Record]:
+def evaluate(
+    generator: Generator | ImageGenerator, evaluation: Evaluation, folder: Path, quiet: bool = False
+) -> list[Record]:
     """Run what is not yet in ``folder``; returns the records of this evaluation, by task and then by method.
 
     Drags run on one thread, which is faster for tensors this small; the number of threads is restored. A drag that
     fails with an error is a result too. Raises InputError for a folder that holds results of another series or model.
     """
     evaluation.check()
+    yardstick = yardstick_for(generator)
     conditions = {
-        "protocol": PROTOCOL, "points": POINTS, "model": generator.fingerprint, "seed": evaluation.seed,
-        "max_steps": evaluation.max_steps, "device": generator.device.type, "drag3d": drag3d.__version__,
+        "kind": yardstick.kind, "protocol": yardstick.protocol, "points": yardstick.points,
+        "model": generator.fingerprint, "seed": evaluation.seed, "max_steps": evaluation.max_steps,
+        "device": generator.device.type, "drag3d": drag3d.__version__,
     }  # fmt: skip
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -78,10 +79,10 @@ def evaluate(generator: Generator, evaluation: Evaluation, folder: Path, quiet: 
             missing = [m for m in evaluation.methods if (number, m) not in found]
             if not missing:
                 continue
-            task = keypoint_drag(generator, evaluation.seed, number)
-            baseline = judge_unedited(generator.sample(task.sample), task.sample, task.keypoint)
+            task = yardstick.task(generator, evaluation.seed, number)
+            baseline = yardstick.baseline(generator, task)
             for method in missing:
-                result = run_task(generator, task, baseline, evaluation.drag_settings(method))
+                result = run_task(yardstick, generator, task, baseline, evaluation.drag_settings(method))
                 record = _append(path, {**conditions, "method": method, "task": asdict(task), **result})
                 found[number, method] = record
                 bar.update()
@@ -89,37 +90,39 @@ def evaluate(generator: Generator, evaluation: Evaluation, folder: Path, quiet: 
     return [found[key] for key in wanted]
 
 
-def run_task(generator: Generator, task: KeypointDrag, baseline: Baseline, settings: DragSettings) -> Record:
+def run_task(
+    yardstick: Yardstick[Any, Any], generator: Any, task: Task, baseline: Judged, settings: DragSettings
+) -> Record:
     """One drag and its verdict. ``failure`` is None for a success, otherwise why: the reason of the stop, or an error.
 
     A success has arrived by its tracker *and* by the judge.
     """
     steps: list[DragStep] = []
     try:
-        subject = SurfaceSubject(generator, generator.latents(task.sample))
-        handle, target = task.placed(subject)
+        subject = yardstick.subject(generator, task, settings)
+        handle, target = yardstick.placed(subject, task)
         seconds, _, memory = measure(lambda: steps.extend(_dragged(Drag(subject, handle, target, settings))))
         last = steps[-1]
         assert last.reason is not None
-        verdict = judge(baseline, generator.shape(subject.unpack(last.latents)), task.keypoint, handle[0], target[0])
+        verdict = yardstick.judge(baseline, subject, task, last.latents, handle[0], target[0])
         if not all(math.isfinite(value) for value in asdict(verdict).values()):
-            raise ArithmeticError("the edited shape is not finite")
+            raise ArithmeticError(f"the edited {yardstick.kind} is not finite")
     except (InputError, RuntimeError, ArithmeticError, ValueError) as error:  # a diverged drag must not end all
         reason = f"{type(error).__name__.lstrip('_')}: {' '.join(str(error).split())[:200]}"
         return {"failure": "error", "error": reason}
-    diagonal = baseline.shape.diagonal
-    arrived = last.reason.value == "arrived"
-    failure = None if arrived and verdict.reached else MISJUDGED if arrived else last.reason.value
-    return {
-        "failure": failure,
+    record = {
+        "failure": None,
         "reason": last.reason.value,
         "steps": last.index,
         "seconds": round(seconds, 3),
         "peak_bytes": memory,
-        "tracked_distance": float(last.distances[0]) / diagonal,
+        "tracked_distance": float(last.distances[0]) / yardstick.length_unit(generator, baseline),
         "judge_error_unedited": baseline.error,
         **asdict(verdict),
     }
+    arrived = yardstick.arrived(record)
+    failure = None if arrived and yardstick.reached(record) else MISJUDGED if arrived else last.reason.value
+    return {**record, "failure": failure}
 
 
 def _dragged(drag: Drag) -> Iterator[DragStep]:
@@ -149,7 +152,8 @@ def _read(path: Path, conditions: Record) -> list[Record]:
         if len(whole) != len(content):
             with path.open("r+b") as file:
                 file.truncate(len(whole))
-        records = [json.loads(line) for line in whole.splitlines()]
+        # Records that were written before there were images tell no kind.
+        records = [{"kind": "shape", **json.loads(line)} for line in whole.splitlines()]
         different = [k for k, v in conditions.items() if any(record[k] != v for record in records)]
         _ = [(record["task"]["number"], record["method"], record["failure"]) for record in records]
     except OSError as error:

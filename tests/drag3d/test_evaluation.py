@@ -14,13 +14,15 @@ from click.testing import CliRunner
 
 from drag3d.cli.main import main
 from drag3d.evaluation import run as running
-from drag3d.evaluation.judge import REACHED, judge, judge_unedited, off_region_change, surface_distances
-from drag3d.evaluation.keypoint_drags import LONGEST, SHORTEST, keypoint_drag
 from drag3d.evaluation.report import markdown, report, summarise, write_report
 from drag3d.evaluation.run import MISJUDGED, RESULTS, Evaluation, evaluate, run_task
+from drag3d.evaluation.shape_drags import LONGEST, SHORTEST, ShapeDrags, keypoint_drag
+from drag3d.evaluation.shape_judge import REACHED, judge, judge_unedited, off_region_change, surface_distances
 from drag3d.subjects.surface import SurfaceSubject
 from get3d_models.errors import InputError
 from get3d_models.keypoints import keypoints
+
+SHAPES = ShapeDrags()
 
 # ---- tasks ----------------------------------------------------------------------------------------------------------
 
@@ -52,7 +54,7 @@ def test_several_keypoints_get_their_turn(tasks):
 def test_the_handle_lies_on_the_surface_beside_the_keypoint(small_quadruped, tasks):
     task = tasks[0]
     subject = SurfaceSubject(small_quadruped, small_quadruped.latents(task.sample))
-    handle, target = task.placed(subject)
+    handle, target = SHAPES.placed(subject, task)
     assert handle.shape == target.shape == (1, 3)
     assert float(subject.shape.signed_distance(handle).abs()) < 0.02
     assert float((handle - keypoints(small_quadruped, task.sample)[task.keypoint]).norm()) < 0.05
@@ -126,7 +128,7 @@ def test_the_judge_knows_the_unedited_shape(judged):
 def test_a_shape_that_has_not_moved_has_not_arrived_whatever_a_tracker_says(judged):
     task, baseline, place = judged
     verdict = judge(baseline, baseline.shape, task.keypoint, place, place + torch.tensor(task.displacement))
-    assert not verdict.reached
+    assert verdict.keypoint_distance > REACHED
     assert verdict.keypoint_distance == pytest.approx(task.length, abs=REACHED)
     assert verdict.keypoint_moved < 0.01
     assert verdict.off_region_mean < 1e-5 and verdict.off_region_p95 < 1e-5
@@ -137,7 +139,7 @@ def test_a_shape_that_really_is_the_other_sample_has_arrived(quadruped, judged):
     task, baseline, place = judged
     other = quadruped.sample(task.other)
     verdict = judge(baseline, other, task.keypoint, place, place + torch.tensor(task.displacement))
-    assert verdict.reached
+    assert verdict.keypoint_distance <= REACHED
     assert verdict.keypoint_moved == pytest.approx(task.length, abs=2 * REACHED)
     assert verdict.off_region_mean > 0.005  # it is another animal altogether
 
@@ -152,12 +154,12 @@ def counted(monkeypatch):
     """Stands in for drags and judge: counts the calls."""
     calls = []
 
-    def result(generator, task, baseline, settings):
+    def result(yardstick, generator, task, baseline, settings):
         calls.append((task.number, settings.method, torch.get_num_threads()))
         return dict(FINISHED)
 
     monkeypatch.setattr(running, "run_task", result)
-    monkeypatch.setattr(running, "judge_unedited", lambda *_: None)
+    monkeypatch.setattr(ShapeDrags, "baseline", lambda *_: None)
     return calls
 
 
@@ -175,7 +177,7 @@ def baseline(small_quadruped, tasks):
 
 @pytest.mark.parametrize("method", ["default", pytest.param("draggan", marks=pytest.mark.slow)])
 def test_one_drag_is_run_and_judged(small_quadruped, tasks, baseline, method):
-    result = run_task(small_quadruped, tasks[0], baseline, replace(QUICK, max_steps=2).drag_settings(method))
+    result = run_task(SHAPES, small_quadruped, tasks[0], baseline, replace(QUICK, max_steps=2).drag_settings(method))
     assert set(result) == set(FINISHED)
     assert result["steps"] <= 2 and result["seconds"] > 0
     assert (result["failure"] is None) == (result["reason"] == "arrived" and result["keypoint_distance"] <= REACHED)
@@ -196,7 +198,7 @@ class _Arrives:
 
 def test_a_tracker_that_deceives_itself_has_failed(small_quadruped, tasks, baseline, monkeypatch):
     monkeypatch.setattr(running, "Drag", _Arrives)
-    result = run_task(small_quadruped, tasks[0], baseline, QUICK.drag_settings("default"))
+    result = run_task(SHAPES, small_quadruped, tasks[0], baseline, QUICK.drag_settings("default"))
     assert result["reason"] == "arrived" and result["failure"] == MISJUDGED
 
 
@@ -205,7 +207,7 @@ def test_a_drag_that_breaks_down_is_a_result(small_quadruped, tasks, monkeypatch
         raise torch.linalg.LinAlgError("singular\nmatrix")
 
     monkeypatch.setattr(running, "Drag", breaks)
-    result = run_task(small_quadruped, tasks[0], None, QUICK.drag_settings("default"))
+    result = run_task(SHAPES, small_quadruped, tasks[0], None, QUICK.drag_settings("default"))
     assert result == {"failure": "error", "error": "LinAlgError: singular matrix"}
 
 
@@ -215,6 +217,16 @@ def test_an_evaluation_goes_on_where_it_stopped(small_quadruped, counted, tmp_pa
     assert [c[:2] for c in counted] == [(0, "default"), (0, "draggan"), (1, "default"), (1, "draggan")]
     assert everything[0] == first[0]
     assert [(r["task"]["number"], r["method"]) for r in everything] == [c[:2] for c in counted]
+    assert evaluate(small_quadruped, QUICK, tmp_path, quiet=True) == everything
+    assert len(counted) == 4
+
+
+def test_records_tell_the_kind_and_the_oldest_are_of_shapes(small_quadruped, counted, tmp_path):
+    everything = evaluate(small_quadruped, QUICK, tmp_path, quiet=True)
+    assert {record["kind"] for record in everything} == {"shape"}
+    path = tmp_path / RESULTS
+    path.write_text(path.read_text().replace('"kind": "shape", ', ""))
+    assert '"kind"' not in path.read_text()
     assert evaluate(small_quadruped, QUICK, tmp_path, quiet=True) == everything
     assert len(counted) == 4
 
@@ -272,7 +284,7 @@ RECORDS = [
 
 
 def test_the_figures_are_those_of_the_records():
-    figures = summarise(RECORDS)
+    figures = summarise(RECORDS, SHAPES)
     assert (figures["drags"], figures["successes"]) == (4, 1)
     assert (figures["arrived_by_tracker"], figures["reached_by_judge"]) == (2, 1)
     assert figures["keypoint_distance_before_mean"] == 12.5
@@ -287,7 +299,7 @@ def test_the_figures_are_those_of_the_records():
 
 
 def test_a_method_that_always_breaks_down_has_no_figures():
-    figures = summarise([RECORDS[3]])
+    figures = summarise([RECORDS[3]], SHAPES)
     assert (figures["successes"], figures["keypoint_distance_mean"], figures["seconds_median"]) == (0, None, None)
 
 

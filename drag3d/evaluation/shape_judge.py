@@ -1,4 +1,4 @@
-"""Judging an edit by the teacher and by the surfaces before and after; no tracker has a say."""
+"""Judging an edit of a shape by the teacher and by the surfaces before and after; no tracker has a say."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 from torch import Tensor
 
+from drag3d.evaluation.yardstick import Verdict
 from get3d_models.keypoints import keypoint_names
 from get3d_models.mesh import components, is_watertight
 from get3d_models.shape import Shape
@@ -36,26 +37,11 @@ class Baseline:
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """One edit; lengths in diagonals of the unedited shape."""
+class ShapeVerdict(Verdict):
+    """One edit; lengths in diagonals of the unedited shape, changes too: distances between the surfaces."""
 
-    keypoint_distance: float
-    """From the keypoint of the re-fitted teacher to the target"""
-    keypoint_moved: float
-    """How far the re-fitted keypoint has moved"""
-    fit_error: float
-    """Mean error of the re-fitted teacher's distance: how far the edit is from any animal"""
-    off_region_mean: float
-    """From the original surface outside the edited region to the edited surface, mean"""
-    off_region_p95: float
-    """The same, 95th percentile"""
     components: int
     watertight: bool
-
-    @property
-    def reached(self) -> bool:
-        """Whether the keypoint really is at its target."""
-        return self.keypoint_distance <= REACHED
 
 
 def judge_unedited(shape: Shape, seed: int, keypoint: str) -> Baseline:
@@ -68,7 +54,7 @@ def judge_unedited(shape: Shape, seed: int, keypoint: str) -> Baseline:
     return Baseline(shape, found, float(apart.norm()) / shape.diagonal)
 
 
-def judge(baseline: Baseline, edited: Shape, keypoint: str, handle: Tensor, target: Tensor) -> Verdict:
+def judge(baseline: Baseline, edited: Shape, keypoint: str, handle: Tensor, target: Tensor) -> ShapeVerdict:
     """The verdict on an edit that dragged ``keypoint`` from ``handle (3,)`` to ``target (3,)``, world units."""
     diagonal = baseline.shape.diagonal
     handle, target = handle.detach().cpu(), target.detach().cpu()
@@ -76,7 +62,7 @@ def judge(baseline: Baseline, edited: Shape, keypoint: str, handle: Tensor, targ
     found, error = refit(edited, baseline.parameters, (number, target))
     before, after = (teacher.keypoints(p)[0, number] for p in (baseline.parameters, found))
     off = off_region_change(baseline.shape, edited, torch.stack([handle, target]), REGION * diagonal) / diagonal
-    return Verdict(
+    return ShapeVerdict(
         keypoint_distance=float((after - target).norm()) / diagonal,
         keypoint_moved=float((after - before).norm()) / diagonal,
         fit_error=error / diagonal,
