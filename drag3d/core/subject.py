@@ -42,6 +42,10 @@ class Subject(Protocol):
     """Distance at which a handle counts as arrived, by default"""
     patch_radius: float
     """r1 in the subject's units"""
+    anchor_radius: float
+    """Radius of the neighbourhood by which the default method knows a handle again"""
+    rest_distance: float
+    """What is nearer to a handle or target than about this may move with it"""
     search_radius: float
     """r2 in the subject's units"""
     learning_rate: float

@@ -21,7 +21,10 @@ PAPER_PATCH, PAPER_SEARCH = 3, 12
 PAPER_LAYERS = 6
 PAPER_BLOCK = 5
 PAPER_RATE = 2e-3
+ANCHOR_SHARE = 0.03
+REST_SHARE = 0.15
 REST_EDGE = 32
+MOST_DIRECTIONS = 96  # the strongest ones; each costs a synthesis when what should stay is looked at
 AFFORDABLE_MULTIPLY_ADDS = 2e9
 
 
@@ -93,13 +96,15 @@ class ImageSubject:
         self.latents = ImageLatents(latents.rows.detach().to(generator.device))
         self.start = self.latents.rows[: rows if layers is None else layers]
         spread = latent_spread(lambda z: generator.map(z)[:, 0], generator.config.z_dim, generator.device)
-        self.basis = spread.directions.expand(len(self.start), -1, -1)
+        self.basis = spread.directions[:MOST_DIRECTIONS].expand(len(self.start), -1, -1)
         self.groups = torch.zeros(len(self.start), dtype=torch.long, device=generator.device)
         width, height = generator.size
         self.last_pixel = torch.tensor([width - 1.0, height - 1.0], device=generator.device)
         scale = height / PAPER_SIZE
         self.patch_radius = float(max(1, round(PAPER_PATCH * scale)))
         self.search_radius = float(max(2, round(PAPER_SEARCH * scale)))
+        self.anchor_radius = max(2.0, ANCHOR_SHARE * height)
+        self.rest_distance = REST_SHARE * height
         self.step_length = 1.0
         self.tolerance = max(2 * scale, 2.0 if self.released else 1.0)
         self.learning_rate, self.latent_unit = PAPER_RATE, 1.0

@@ -146,6 +146,7 @@ class SurfaceSubject:
         # The paper's radii are 3 and 12 pixels of a 512 px image, its step one sample of a map of 128.
         self.patch_radius = 3.0 * length / 128
         self.search_radius = 12.0 * length / 128
+        self.anchor_radius, self.rest_distance = 2.0 * self.patch_radius, 8.5 * self.patch_radius
         self.step_length = length / min(128, config.resolution)
         shape = generator.shape(self.latents)
         self.learning_rate = PAPER_RATE

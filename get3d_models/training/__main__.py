@@ -27,14 +27,14 @@ def main() -> None:
 @main.command()
 @click.argument("model", type=click.Choice(["quadruped", "portrait"]), default="quadruped")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the run [default: runs/MODEL].")
-@click.option("--steps", type=click.IntRange(1), default=16_000, help="Steps of the whole run; may change on resuming.")
+@click.option("--steps", type=click.IntRange(1), help="Steps of the whole run; may change on resuming.")
 @click.option("--seed", type=click.IntRange(0), default=0)
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto")
 @click.option("--threads", type=click.IntRange(1), default=1, help="Of the network; the teacher has its own process.")
 @click.option("--workers", type=click.IntRange(0), default=1, help="Processes that prepare batches (CPU only).")
 @click.option("--quiet", is_flag=True)
 def train(
-    *, model: str, out: Path | None, steps: int, seed: int, device: str, threads: int, workers: int, quiet: bool,
+    *, model: str, out: Path | None, steps: int | None, seed: int, device: str, threads: int, workers: int, quiet: bool,
 ) -> None:  # fmt: skip
     """Train MODEL, or resume what lies in the folder, and write OUT/MODEL.safetensors."""
     from get3d_models.checkpoint import write_generator
@@ -42,12 +42,12 @@ def train(
     from get3d_models.training.lessons import lesson_named
 
     torch.set_num_threads(threads)
-    lesson = lesson_named(model, steps=steps, seed=seed)
+    lesson = lesson_named(model, steps, seed)
     out = out or Path("runs") / model
     target = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
     generator = fit(lesson, out, target, workers=workers, quiet=quiet)
     path = out / f"{model}.safetensors"
-    write_generator(path, generator.cpu(), note=f"seed {seed}, {steps} steps")
+    write_generator(path, generator.cpu(), note=f"seed {seed}, {lesson.settings.steps} steps")
     click.echo(f"wrote {path}")
 
 

@@ -8,10 +8,12 @@ from get3d_models.training.portrait_lesson import PortraitLesson, PortraitSettin
 from get3d_models.training.quadruped_lesson import QuadrupedLesson, QuadrupedSettings
 
 
-def lesson_named(model: str, steps: int, seed: int) -> QuadrupedLesson | PortraitLesson:
-    """The lesson of an embedded model, with its own settings but for these two."""
+def lesson_named(model: str, steps: int | None = None, seed: int = 0) -> QuadrupedLesson | PortraitLesson:
+    """The lesson of an embedded model, with its own settings but for the seed and, if given, the number of steps."""
     if model == "quadruped":
-        return QuadrupedLesson(replace(QuadrupedSettings(), steps=steps, seed=seed))
+        animals = QuadrupedSettings(seed=seed)
+        return QuadrupedLesson(replace(animals, steps=steps or animals.steps))
     if model == "portrait":
-        return PortraitLesson(replace(PortraitSettings(), steps=steps, seed=seed))
+        faces = PortraitSettings(seed=seed)
+        return PortraitLesson(replace(faces, steps=steps or faces.steps))
     raise ValueError(f"no lesson {model!r}")

@@ -43,6 +43,7 @@ class Stage:
 class PortraitSettings(FitSettings):
     """How the portrait is trained."""
 
+    steps: int = 18_000
     images_per_step: int = 8
     stages: tuple[Stage, ...] = (
         Stage(1300, 32, 32, 0.0),

@@ -121,6 +121,7 @@ class ToySubject:
         self.tolerance, self.patch_radius, self.search_radius, self.step_length = 0.02, 0.06, 0.15, 0.02
         self.learning_rate, self.latent_unit = 0.02, deviation
         self.extent = 1000
+        self.anchor_radius, self.rest_distance = 2 * self.patch_radius, 8.5 * self.patch_radius
         self.syntheses = self.probes = 0
         if solid:
             self.rest = self.field(self.start, self.centers, 1.0).snap(self.rest)

@@ -19,7 +19,6 @@ from drag3d.core.settings import DragSettings
 from drag3d.core.subject import Field, Subject
 from drag3d.core.supervision import directions
 
-PATCH_SCALE = 2.0  # of the paper's r1
 PATCH_POINTS = 96
 STEP_FACTOR = 4.0  # of the paper's unit step: the linear prediction holds about that far
 INDIVIDUAL = 0.02  # how freely rows may differ from each other, against moving together
@@ -32,7 +31,6 @@ PROBE = 0.05  # standard deviations: the step of the finite differences that tel
 REFRESH = 6  # steps for which their derivative is good: what is far moves little
 REST_WEIGHT = 1.0  # of the rest of the surface, which nobody told to stay
 REST_RELAX = 0.3  # what is left of that weight at each refresh: a drag that takes long insists on its handles
-REST_DISTANCE = 8.5  # of the paper's r1: what is nearer to a handle or target may move with it
 HOLD_WEIGHT = 30.0  # of what was told to stay
 
 
@@ -45,7 +43,7 @@ class Anchored:
         self.step_length = settings.step_length or STEP_FACTOR * subject.step_length
         self.learning_rate = 1.0 if settings.learning_rate is None else settings.learning_rate
         self.hold_weight = HOLD_WEIGHT if settings.hold_weight is None else settings.hold_weight
-        self.patch_radius = settings.patch_radius or PATCH_SCALE * subject.patch_radius
+        self.patch_radius = settings.patch_radius or subject.anchor_radius
         self.offsets = subject.offsets(self.patch_radius, PATCH_POINTS, settings.seed)
         self.near = 1.3 * self.patch_radius + 0.5 * self.step_length
         self.individual = INDIVIDUAL if settings.space == "w+" else 0.0
@@ -71,7 +69,7 @@ class Anchored:
         self.placement = self.predicted = self.neighbourhood.unmoved()
         rest = self.subject.rest
         near = torch.cdist(rest, torch.cat([self.start_handles, self.targets])).amin(dim=1)
-        self.rest_weight = REST_WEIGHT * (1 - torch.exp(-(near / (REST_DISTANCE * self.subject.patch_radius)).square()))
+        self.rest_weight = REST_WEIGHT * (1 - torch.exp(-(near / self.subject.rest_distance).square()))
         self.still = rest if self.hold is None else torch.cat([rest, self.hold])
         with torch.no_grad():
             self.initially = self._still_values(field)
