@@ -131,8 +131,10 @@ def test_a_picture_that_has_not_moved_has_not_arrived_whatever_a_tracker_says():
 
 
 @pytest.mark.slow
-def test_a_picture_in_which_the_mouth_has_opened_has_arrived():
-    before, after = portraits({"mouth_open": 0.1}, {"mouth_open": 1.0}).split(1)
+def test_a_picture_whose_mouth_has_opened_has_arrived():
+    before, after = portraits({"mouth_open": 0.0, "mouth_height": 0.1}, {"mouth_open": 1.0, "mouth_height": 0.9}).split(
+        1
+    )
     image, edited = teacher.draw(before, SIZE)[0], teacher.draw(after, SIZE)[0]
     handle, target = in_pixels(before, "mouth_bottom")[0], in_pixels(after, "mouth_bottom")[0]
     length = float((target - handle).norm()) * 2
@@ -216,7 +218,6 @@ def test_an_evaluation_runs_real_drags_and_goes_on_where_it_stopped(generator, j
     assert len((tmp_path / RESULTS).read_text().splitlines()) == 4
 
 
-@pytest.mark.slow
 def test_the_judge_sees_the_picture_of_the_moved_latents(generator, tasks, monkeypatch):
     seen = []
 
