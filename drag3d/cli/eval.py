@@ -8,10 +8,13 @@ import click
 
 from drag3d.cli.common import Voice, chosen_device, device_option, quiet_option
 
+METHOD_HELP = """Repeat to compare several; settings may follow, as in draggan:learning_rate=0.02,layers=14.
+[default: default and draggan]"""
+
 
 @click.command(name="eval")
 @click.argument("model")
-@click.option("--method", "methods", multiple=True, help="Repeat to compare several. [default: default and draggan]")
+@click.option("--method", "methods", multiple=True, help=METHOD_HELP)
 @click.option("--drags", type=click.IntRange(1), default=50, show_default=True, help="Tasks for each method.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Which series of tasks.")
 @click.option("--max-steps", type=click.IntRange(1), default=100, show_default=True)

@@ -17,8 +17,8 @@ from tqdm import tqdm
 import drag3d
 from drag3d.bench.measuring import measure
 from drag3d.core import Drag, DragSettings, DragStep
-from drag3d.core.methods import method_named
 from drag3d.evaluation.yardstick import Judged, Record, Task, Yardstick, yardstick_for
+from drag3d.session.checks import changed_settings
 from get3d_models.errors import InputError
 from get3d_models.generator import Generator
 from get3d_models.stylegan2 import ImageGenerator
@@ -30,7 +30,10 @@ MISJUDGED = "tracker deceived"
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What is evaluated: the methods differ between records of one folder, all else must be the same."""
+    """What is evaluated: the methods differ between records of one folder, all else must be the same.
+
+    A method may be followed by settings of its own: ``draggan:learning_rate=0.02,layers=14``.
+    """
 
     methods: tuple[str, ...] = ("default", "draggan")
     drags: int = 50
@@ -38,13 +41,23 @@ class Evaluation:
     max_steps: int = 100
 
     def drag_settings(self, method: str) -> DragSettings:
-        """Each method runs with its own proposals; only the number of steps is prescribed."""
-        return DragSettings(method=method, max_steps=self.max_steps)
+        """Each method runs with its own proposals, but for what is said behind its name and the number of steps."""
+        name, _, said = method.partition(":")
+        changes: dict[str, Any] = {"method": name}
+        for part in said.split(",") if said else ():
+            key, equals, value = part.partition("=")
+            if not equals or key in ("method", "max_steps"):
+                raise InputError(f"settings of a method are name=value, with commas between, not {part[:40]!r}")
+            try:
+                changes[key] = json.loads(value)
+            except ValueError:
+                changes[key] = value
+        return changed_settings(DragSettings(max_steps=self.max_steps), changes)
 
     def check(self) -> None:
         """Raise InputError for what cannot be run."""
-        for name in self.methods:
-            method_named(name)
+        for method in self.methods:
+            self.drag_settings(method)
         if not self.methods or len(set(self.methods)) != len(self.methods):
             raise InputError("name at least one method, and each only once")
         if self.drags < 1 or self.max_steps < 1 or self.seed < 0:

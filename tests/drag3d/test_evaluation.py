@@ -13,6 +13,7 @@ import trimesh
 from click.testing import CliRunner
 
 from drag3d.cli.main import main
+from drag3d.core import DragSettings
 from drag3d.evaluation import run as running
 from drag3d.evaluation.report import markdown, report, summarise, write_report
 from drag3d.evaluation.run import MISJUDGED, RESULTS, Evaluation, evaluate, run_task
@@ -370,3 +371,21 @@ def test_the_default_method_succeeds_on_the_embedded_model(quadruped, tmp_path):
     """A few drags of the series whose fifty are reported; they must not be worse than the whole."""
     records = evaluate(quadruped, Evaluation(methods=("default",), drags=5), tmp_path, quiet=True)
     assert sum(r["failure"] is None for r in records) >= 4, [(r["task"], r["failure"]) for r in records]
+
+
+# ---- settings behind a method's name --------------------------------------------------------------------------------
+
+
+def test_settings_may_follow_the_name_of_a_method():
+    settings = Evaluation(max_steps=30).drag_settings("draggan:learning_rate=0.02,layers=14,space=w")
+    assert (settings.method, settings.learning_rate, settings.layers, settings.space) == ("draggan", 0.02, 14, "w")
+    assert settings.max_steps == 30
+    assert Evaluation().drag_settings("draggan") == DragSettings(method="draggan")
+
+
+@pytest.mark.parametrize(
+    "method", ["draggan:speed=3", "draggan:learning_rate", "draggan:max_steps=3", "dragged:seed=1"]
+)
+def test_unusable_settings_of_a_method_are_refused_before_anything_runs(method):
+    with pytest.raises(InputError):
+        Evaluation((method,)).check()
