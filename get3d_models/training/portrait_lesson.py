@@ -37,6 +37,8 @@ class Stage:
     window: int
     emphasis: float
     """How much more the neighbourhood of a keypoint counts than the rest."""
+    faces: float = 0.0
+    """Share of windows that are near the middle of the face; the others are anywhere."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +51,9 @@ class PortraitSettings(FitSettings):
         Stage(1300, 32, 32, 0.0),
         Stage(3000, 64, 64, 0.0),
         Stage(7000, 64, 64, 8.0),
-        Stage(9000, 128, 80, 8.0),
-        Stage(0, 256, 96, 8.0),
+        Stage(9000, 128, 80, 8.0, 0.5),
+        Stage(9250, 256, 96, 8.0, 0.5),
+        Stage(0, 256, 96, 8.0, 0.8),
     )
     """The run was begun without emphasis; that its start is kept makes it no worse."""
     square_weight: float = 2.0
@@ -104,14 +107,14 @@ def make_pictures(seed: int, images: int, stage: Stage, device: torch.device | s
 
 
 def random_window(stage: Stage, random: torch.Generator) -> Windows:
-    """A window inside the picture: every other time near the middle of the face, else anywhere.
+    """A window inside the picture, near the middle of the face as often as the stage says, else anywhere.
 
     Windows at the border are as likely as if they could reach beyond it by a quarter.
     """
     free, margin = stage.resolution - stage.window, stage.window // 4
     corner = torch.randint(-margin, free + margin + 1, (2,), generator=random, device=random.device)
     around = torch.tensor(FACE, device=random.device) + 0.08 * torch.randn(2, generator=random, device=random.device)
-    if stage.emphasis and float(torch.rand(1, generator=random, device=random.device)) < 0.5:
+    if float(torch.rand(1, generator=random, device=random.device)) < stage.faces:
         corner = (around * stage.resolution - stage.window / 2).round().long()
     top, left = corner.clamp(0, free).tolist()
     return Windows((stage.resolution,) * 2, (stage.window,) * 2, ((top, left),))

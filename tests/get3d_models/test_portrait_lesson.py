@@ -25,7 +25,7 @@ from get3d_models.training.portrait_lesson import (
 from get3d_models.windows import Windows
 
 CPU = torch.device("cpu")
-STAGES = (Stage(3, 8, 8, 0.0), Stage(6, 16, 16, 4.0), Stage(0, 32, 12, 4.0))
+STAGES = (Stage(3, 8, 8, 0.0), Stage(6, 16, 16, 4.0), Stage(0, 32, 12, 4.0, 0.5))
 TINY = ImageConfig(
     z_dim=teacher.LATENT_SIZE, w_dim=8, mapping_layers=1, channels=(8, 8, 8, 6), conv_clamp=None
 )  # fmt: skip
@@ -49,7 +49,7 @@ def test_a_batch_is_the_same_whenever_it_is_asked_for() -> None:
 
 
 def test_windows_lie_in_the_picture_and_every_other_one_on_the_face() -> None:
-    stage = Stage(0, 64, 24, 1.0)
+    stage = Stage(0, 64, 24, 1.0, 0.5)
     corners = [make_pictures(seed, 1, stage).windows.corners[0] for seed in range(60)]
     assert all(0 <= value <= 40 for corner in corners for value in corner)
     assert any(0 in corner or 40 in corner for corner in corners)
