@@ -1,4 +1,4 @@
-"""The recorded drags of the official DragGAN renderer, step by step, by the method `draggan` in the released variant."""
+"""The recorded drags of the official DragGAN renderer, step by step, by `draggan` in the released variant."""
 
 import json
 import os
