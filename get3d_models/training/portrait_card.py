@@ -54,9 +54,13 @@ def _stages(settings: PortraitSettings, run: TrainingRun) -> str:
     for start, end, stage in zip([0, *ends], ends, settings.stages, strict=False):
         if start == end:
             continue
-        seen = "whole pictures" if stage.window == stage.resolution else f"windows of {stage.window} pixels of pictures"
-        emphasis = f", with up to {1 + stage.emphasis:g} times the weight at keypoints" if stage.emphasis else ""
-        parts.append(f"steps {start:,} to {end:,} {seen} of {stage.resolution}{emphasis}")
+        whole = stage.window == stage.resolution
+        seen = "whole pictures" if whole else f"windows of {stage.window} pixels in pictures"
+        seen += f" of {stage.resolution}"
+        seen += f" ({stage.faces:.0%} of them at faces)" if stage.faces else ""
+        mouth = f" ({1 + stage.emphasis * stage.mouth:g} at the mouth)" if stage.mouth != 1 else ""
+        emphasis = f", with up to {1 + stage.emphasis:g} times the weight at keypoints{mouth}" if stage.emphasis else ""
+        parts.append(f"steps {start:,} to {end:,} {seen}{emphasis}")
     return "; ".join(parts)
 
 
