@@ -28,7 +28,7 @@ def session() -> Session:
 
 def filmed(session: Session, steps: int) -> Film:
     film = Film(session)
-    for _ in session.drag(max_steps=steps, tolerance=0.01):
+    for _ in session.drag(max_steps=steps, tolerance=0.01, step_length=0.5):
         film.take()
     return film
 
