@@ -36,7 +36,7 @@ class Neighbourhood:
         self.radius = float(offsets.norm(dim=1).max().clamp_min(1e-12))
         window = torch.exp(-WINDOW * (offsets.norm(dim=1) / self.radius) ** 2)
         self.window = window / window.sum()
-        self.feature_scale = self.level_scale = 1.0
+        self.feature_scale = self.appearance_scale = self.level_scale = 1.0
         with torch.no_grad():
             self._measure_scales(field)
             self.reference = self.describe(field, self.unmoved())
@@ -138,12 +138,15 @@ class Neighbourhood:
         return described.unflatten(0, points.shape[:-1])
 
     def _measure_scales(self, field: Field) -> None:
-        """Divide features and level by the root mean square of their slopes in the neighbourhoods."""
+        """Divide features, and level or appearance, by the root mean square of their slopes in the neighbourhoods."""
         points = self.points(self.unmoved()).flatten(0, 1)
         axes = torch.eye(self.dimensions, device=points.device) * self.spacing
         features = [field.descriptors(points + a) - field.descriptors(points - a) for a in axes]
         self.feature_scale = self._inverse_slope(features)
-        if field.level(points[:1]) is not None:
+        if field.level(points[:1]) is None:
+            seen = [field.appearance(points + a) - field.appearance(points - a) for a in axes]
+            self.appearance_scale = self._inverse_slope(seen)
+        else:
             levels = [field.level(points + a) - field.level(points - a) for a in axes]  # type: ignore[operator]
             self.level_scale = self._inverse_slope([level[:, None] for level in levels])
 

@@ -18,6 +18,10 @@ class Field(Protocol):
         """What best tells the same place of the body in a changed subject, ``(M, C)``; if nothing else the features."""
         ...
 
+    def appearance(self, points: Tensor) -> Tensor:
+        """What is seen at points ``(M, C)``: tells whether the rest has changed; if nothing else the descriptors."""
+        ...
+
     def level(self, points: Tensor) -> Tensor | None:
         """The implicit function whose zero set is the subject's surface, ``(M,)``; None for subjects without one."""
         ...
@@ -46,6 +50,8 @@ class Subject(Protocol):
     """Radius of the neighbourhood by which the default method knows a handle again"""
     rest_distance: float
     """What is nearer to a handle or target than about this may move with it"""
+    hold_weight: float
+    """How much more what was told to stay counts for the default method than the rest"""
     search_radius: float
     """r2 in the subject's units"""
     learning_rate: float

@@ -15,6 +15,7 @@ from get3d_models.errors import InputError
 from get3d_models.feature_map import FeatureMap
 from get3d_models.layers import Noise
 from get3d_models.stylegan2 import ImageGenerator, ImageLatents
+from get3d_models.windows import Windows
 
 PAPER_SIZE = 512
 PAPER_PATCH, PAPER_SEARCH = 3, 12
@@ -23,7 +24,9 @@ PAPER_BLOCK = 5
 PAPER_RATE = 2e-3
 ANCHOR_SHARE = 0.03
 REST_SHARE = 0.15
+HOLD_WEIGHT = 8.0
 REST_EDGE = 32
+PICTURE_BLOCK = 4
 MOST_DIRECTIONS = 96  # the strongest ones; each costs a synthesis when what should stay is looked at
 AFFORDABLE_MULTIPLY_ADDS = 2e9
 
@@ -55,6 +58,20 @@ class ImageField:
     def descriptors(self, points: Tensor) -> Tensor:
         """The features."""
         return self.features(points)
+
+    def appearance(self, points: Tensor) -> Tensor:
+        """Colours ``(M, 3)`` of a small version of the image; features, where a network has no such."""
+        return self.picture.at(points)
+
+    @cached_property
+    def picture(self) -> FeatureMap:
+        """The image as it stands after the block of 64 pixels, or a smaller last one."""
+        generator, block = self.subject.generator, min(self.subject.block, PICTURE_BLOCK)
+        sizes = generator.config.map_sizes[: block + 1]
+        windows = [Windows.whole(*size) for size in sizes]
+        with torch.set_grad_enabled(self.ws.requires_grad):
+            images = generator.synthesis.run(self.ws, windows, self.subject.noise, images=True)[1]
+        return FeatureMap(images[-1], windows[-1], generator.size) if images else self.whole
 
     def level(self, points: Tensor) -> Tensor | None:
         """None: an image has no surface."""
@@ -105,6 +122,7 @@ class ImageSubject:
         self.search_radius = float(max(2, round(PAPER_SEARCH * scale)))
         self.anchor_radius = max(2.0, ANCHOR_SHARE * height)
         self.rest_distance = REST_SHARE * height
+        self.hold_weight = HOLD_WEIGHT
         self.step_length = 1.0
         self.tolerance = max(2 * scale, 2.0 if self.released else 1.0)
         self.learning_rate, self.latent_unit = PAPER_RATE, 1.0

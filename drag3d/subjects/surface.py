@@ -17,6 +17,7 @@ LATENTS_MOVED = ("geometry", "texture", "both")
 NEWTON_STEPS = 4
 REST_POINTS = 1024
 PAPER_RATE = 0.02
+HOLD_WEIGHT = 30.0
 AFFORDABLE_MULTIPLY_ADDS = 2e9
 
 
@@ -61,6 +62,10 @@ class SurfaceField:
                 ws = self.ws_texture[:, len(config.channels) :]
                 parts.append(self.generator.texture_decoder.hidden(features, ws)[0])
         return torch.cat(parts, dim=1)
+
+    def appearance(self, points: Tensor) -> Tensor:
+        """The descriptors."""
+        return self.descriptors(points)
 
     def level(self, points: Tensor) -> Tensor | None:
         """Signed field ``(M,)`` at world points ``(M, 3)``: positive inside, zero on the extracted surface.
@@ -146,6 +151,7 @@ class SurfaceSubject:
         # The paper's radii are 3 and 12 pixels of a 512 px image, its step one sample of a map of 128.
         self.patch_radius = 3.0 * length / 128
         self.search_radius = 12.0 * length / 128
+        self.hold_weight = HOLD_WEIGHT
         self.anchor_radius, self.rest_distance = 2.0 * self.patch_radius, 8.5 * self.patch_radius
         self.step_length = length / min(128, config.resolution)
         shape = generator.shape(self.latents)

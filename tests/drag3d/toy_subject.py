@@ -53,6 +53,9 @@ class WarpedField:
     def descriptors(self, points: Tensor) -> Tensor:
         return self.features(points)
 
+    def appearance(self, points: Tensor) -> Tensor:
+        return self.features(points)
+
     def level(self, points: Tensor) -> Tensor | None:
         return None if self.normal is None else (self._unwarped(points) - self.center) @ self.normal
 
@@ -76,6 +79,9 @@ class ToyField:
         return torch.stack(parts).sum(dim=0)
 
     def descriptors(self, points: Tensor) -> Tensor:
+        return self.features(points)
+
+    def appearance(self, points: Tensor) -> Tensor:
         return self.features(points)
 
     def level(self, points: Tensor) -> Tensor | None:
@@ -120,7 +126,7 @@ class ToySubject:
         self.rest = (self.centers[:, None] + ball(dimensions, 1.2 * BLOB, 100, seed=4)).flatten(0, 1)
         self.tolerance, self.patch_radius, self.search_radius, self.step_length = 0.02, 0.06, 0.15, 0.02
         self.learning_rate, self.latent_unit = 0.02, deviation
-        self.extent = 1000
+        self.extent, self.hold_weight = 1000, 30.0
         self.anchor_radius, self.rest_distance = 2 * self.patch_radius, 8.5 * self.patch_radius
         self.syntheses = self.probes = 0
         if solid:

@@ -31,7 +31,6 @@ PROBE = 0.05  # standard deviations: the step of the finite differences that tel
 REFRESH = 6  # steps for which their derivative is good: what is far moves little
 REST_WEIGHT = 1.0  # of the rest of the surface, which nobody told to stay
 REST_RELAX = 0.3  # what is left of that weight at each refresh: a drag that takes long insists on its handles
-HOLD_WEIGHT = 30.0  # of what was told to stay
 
 
 class Anchored:
@@ -42,7 +41,7 @@ class Anchored:
         self.start_handles = handles
         self.step_length = settings.step_length or STEP_FACTOR * subject.step_length
         self.learning_rate = 1.0 if settings.learning_rate is None else settings.learning_rate
-        self.hold_weight = HOLD_WEIGHT if settings.hold_weight is None else settings.hold_weight
+        self.hold_weight = subject.hold_weight if settings.hold_weight is None else settings.hold_weight
         self.patch_radius = settings.patch_radius or subject.anchor_radius
         self.offsets = subject.offsets(self.patch_radius, PATCH_POINTS, settings.seed)
         self.near = 1.3 * self.patch_radius + 0.5 * self.step_length
@@ -155,8 +154,8 @@ class Anchored:
     def _still_values(self, field: Field) -> Tensor:
         """What tells whether the places that should stay have moved ``(M, C)``: lengths, per root of their number."""
         level = field.level(self.still)
-        values = field.descriptors(self.still) if level is None else level[:, None]
-        scale = self.neighbourhood.feature_scale if level is None else self.neighbourhood.level_scale
+        values = field.appearance(self.still) if level is None else level[:, None]
+        scale = self.neighbourhood.appearance_scale if level is None else self.neighbourhood.level_scale
         return values * (scale / max(1, len(self.still)) ** 0.5)
 
     def _stillness(self) -> Tensor:
