@@ -47,7 +47,7 @@ class Stage:
 class PortraitSettings(FitSettings):
     """How the portrait is trained."""
 
-    steps: int = 20_000
+    steps: int = 21_000
     images_per_step: int = 8
     stages: tuple[Stage, ...] = (
         Stage(1300, 32, 32, 0.0),
@@ -56,7 +56,8 @@ class PortraitSettings(FitSettings):
         Stage(9000, 128, 80, 8.0, 0.5),
         Stage(9250, 256, 96, 8.0, 0.5),
         Stage(15000, 256, 96, 8.0, 0.8),
-        Stage(0, 256, 96, 8.0, 0.8, mouth=4.0),
+        Stage(18500, 256, 96, 8.0, 0.8, mouth=4.0),
+        Stage(0, 256, 96, 8.0, 0.4, mouth=4.0),
     )
     """The run was begun without emphasis; that its start is kept makes it no worse."""
     square_weight: float = 2.0
