@@ -194,7 +194,7 @@ def fit(
     run, settings = Fit(lesson, device), lesson.settings
     if checkpoint.exists():
         run.restore(checkpoint)
-    last = min(settings.steps, stop_at or settings.steps)
+    last = max(run.step, min(settings.steps, stop_at or settings.steps))  # a longer run is not made shorter
     todo = Batches(lesson, run.step, last)
     batches = prepared_ahead(todo, workers) if device.type == "cpu" else None
     smoothed: dict[str, float] = {}

@@ -142,6 +142,12 @@ def test_a_run_can_be_interrupted_and_the_generator_written(tmp_path: Path) -> N
     assert load(tmp_path / "portrait.safetensors").fingerprint == whole.fingerprint
 
 
+def test_a_run_that_went_further_is_taken_as_it_is(tmp_path: Path) -> None:
+    long = fit(QUICK, tmp_path, CPU, workers=0, quiet=True)
+    short = fit(replace(QUICK, settings=replace(QUICK.settings, steps=5)), tmp_path, CPU, workers=0, quiet=True)
+    assert torch.equal(long.mapping.fc0.weight, short.mapping.fc0.weight)
+
+
 def test_a_run_of_other_stages_is_not_continued(tmp_path: Path) -> None:
     fit(QUICK, tmp_path, CPU, workers=0, quiet=True, stop_at=2)
     other = replace(QUICK, settings=replace(QUICK.settings, stages=STAGES[1:]))
