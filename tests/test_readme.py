@@ -81,10 +81,11 @@ def test_what_ci_runs_is_a_single_line_to_paste(name: str) -> None:
 
 @pytest.fixture
 def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A current folder with two official files in it; $DRAG3D_TEST_MODEL, if set, stands in for the embedded model."""
-    official = ROOT / "tests/data/golden/get3d/planes64/checkpoint.pt"
+    """A current folder with official files in it; $DRAG3D_TEST_MODEL, if set, stands in for the embedded quadruped."""
+    golden = ROOT / "tests/data/golden"
     for name in ("shapenet_chair.pt", "my_training.pt"):
-        shutil.copy(official, tmp_path / name)
+        shutil.copy(golden / "get3d/planes64/checkpoint.pt", tmp_path / name)
+    shutil.copy(golden / "stylegan2/skip64/network.pkl", tmp_path / "network.pkl")
     if chosen := os.environ.get("DRAG3D_TEST_MODEL"):
         folder = tmp_path / "embedded"
         folder.mkdir()

@@ -25,7 +25,7 @@ class Edit:
 
 
 SHAPE = Edit("quadruped", 9, {"left_ear": (0, 0.085, 0.019), "right_ear": (0, 0.085, 0.019), "tail": (0, 0.138, 0.005)})
-IMAGE = Edit("portrait", 1, {"mouth_left": (-9, -7), "mouth_right": (9, -7), "mouth_bottom": (0, 9)})
+IMAGE = Edit("portrait", 14, {"eye_left_upper_lid": (0, -8), "eye_right_upper_lid": (0, -8)})
 
 
 @click.command()
@@ -37,7 +37,7 @@ IMAGE = Edit("portrait", 1, {"mouth_left": (-9, -7), "mouth_right": (9, -7), "mo
 @device_option
 @quiet_option
 def demo(out: Path, model: str, image_model: str, device: str, quiet: bool) -> None:
-    """Drag the ears and tail of an animal, and the mouth of a portrait.
+    """Drag the ears and tail of an animal, and open the eyes of a portrait.
 
     Writes pictures, meshes, an image, an animation, reports and sessions to a folder.
     """
