@@ -1,4 +1,4 @@
-"""The command line: ``drag3d demo | models | sample | drag | bench``."""
+"""The command line: ``drag3d demo | models | convert | sample | drag | eval | bench``."""
 
 from drag3d.cli.main import main
 

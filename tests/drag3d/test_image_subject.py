@@ -135,6 +135,44 @@ def test_dragging_never_computes_what_lies_past_the_feature_block(monkeypatch: p
     assert computed == {0, 1, 2, 3, 4}
 
 
+def test_what_is_seen_is_the_picture_as_it_stands_at_64_pixels() -> None:
+    generator = generator_of(256)
+    subject = ImageSubject(generator, generator.latents(2))
+    field = subject.field(subject.start, torch.tensor([[80.0, 200.0]]), 8.0)
+    picture = generator.images(subject.latents.rows[None])[4]
+    enlarged = torch.nn.functional.interpolate(picture, size=(256, 256), mode="bilinear", align_corners=False)[0]
+    points = torch.tensor([[3.0, 5.0], [200.0, 100.0], [255.0, 0.0]])
+    expected = torch.stack([enlarged[:, int(y), int(x)] for x, y in points])
+    assert torch.allclose(field.appearance(points), expected, atol=1e-4)
+
+
+def test_networks_without_small_pictures_are_seen_by_their_features() -> None:
+    torch.manual_seed(0)
+    config = ImageConfig(z_dim=8, w_dim=8, mapping_layers=1, channels=(8,) * 6, conv_clamp=None, architecture="resnet")
+    generator = ImageGenerator(config, "residual").requires_grad_(False)
+    subject = ImageSubject(generator, generator.latents(0), feature_block=3)
+    field = subject.field(subject.start, torch.tensor([[20.0, 30.0]]), float("inf"))
+    points = torch.tensor([[20.0, 30.0], [64.0, 1.0]])
+    assert torch.equal(field.appearance(points), field.features(points))
+
+
+def test_the_default_method_holds_what_is_seen_outside_a_mask() -> None:
+    generator = generator_of(64)
+    latents = generator.latents(5)
+    handle = torch.tensor([[20.0, 20.0]])
+    mask = np.zeros((64, 64), dtype=bool)
+    mask[8:32, 8:32] = True
+    changes = []
+    for held in (True, False):
+        settings = DragSettings(max_steps=3, tolerance=1e-3, hold_weight=100.0)
+        subject = ImageSubject.for_settings(generator, latents, settings)
+        hold = subject.hold_points(mask) if held else None
+        last = list(Drag(subject, handle, handle + 4, settings, hold))[-1]
+        picture = generator.image(subject.unpack(last.latents).rows[None]) - generator.image(latents.rows[None])
+        changes.append(float(picture[0, :, ~torch.from_numpy(mask)].abs().mean()))
+    assert changes[0] < 0.8 * changes[1]
+
+
 def test_a_mask_stands_as_pixels_of_what_must_stay(subject: ImageSubject) -> None:
     mask = np.zeros((64, 64), dtype=bool)
     mask[:, :40] = True

@@ -45,7 +45,8 @@ class Anchored:
         self.patch_radius = settings.patch_radius or subject.anchor_radius
         self.offsets = subject.offsets(self.patch_radius, PATCH_POINTS, settings.seed)
         self.near = 1.3 * self.patch_radius + 0.5 * self.step_length
-        self.individual = INDIVIDUAL if settings.space == "w+" else 0.0
+        # What rows do alone to that which must stay is not looked at, so they then may not.
+        self.individual = INDIVIDUAL if settings.space == "w+" and hold is None else 0.0
         self.unlikely = UNLIKELY * subject.step_length**2
         self.watches = len(subject.rest) > 0 or hold is not None
         self.steps = 0
