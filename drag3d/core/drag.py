@@ -18,8 +18,9 @@ class Drag:
 
     The first :class:`DragStep` (index 0) is the start, every further one follows a step of the optimiser; the last
     carries the reason why the drag ended. When that is that it stalled or ran out of steps, it is the state that came
-    nearest. One synthesis is made per step: the forward pass that shows where the handles
-    went is the one that supervises next. Iterate once.
+    nearest. One synthesis with gradients is made per step: the forward pass that shows where
+    the handles went is the one that supervises next (`default` adds some without gradients, every few steps, to see
+    what moves the rest). Iterate once.
 
     :param handles: ``(K, D)`` where the points are, in the subject's units; they must lie where a handle may be.
     :param targets: ``(K, D)`` where they should go.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import cached_property
 
 import torch
@@ -132,10 +133,8 @@ class ImageSubject:
     @classmethod
     def for_settings(cls, generator: ImageGenerator, latents: ImageLatents, settings: DragSettings) -> ImageSubject:
         """The subject as the settings of a drag want it."""
-        layers = settings.layers
-        if layers is None and settings.method == "draggan":
-            layers = min(PAPER_LAYERS, generator.config.rows)
-        return cls(generator, latents, layers, settings.feature_block, variant=settings.variant)
+        settings = completed(generator, settings)
+        return cls(generator, latents, settings.layers, settings.feature_block, variant=settings.variant)
 
     def _can_watch_all(self) -> bool:
         """Whether derivatives of the whole map are affordable at every drag: on a CPU only of small generators."""
@@ -185,15 +184,26 @@ class ImageSubject:
     def hold_points(self, mask: NDArray) -> Tensor:
         """Pixels ``(M, 2)`` that stand for what must stay, of a mask ``(H, W)`` that is True where things may move.
 
-        As many as the feature map has texels: what lies between them is interpolated. The released code takes all.
+        One for each texel of the feature map that covers such a pixel: what lies between is interpolated, and no area
+        is too small to be held. The released code takes all.
         """
         width, height = self.generator.size
-        rows, columns = self.generator.config.map_size(self.block)
-        stride_y, stride_x = (1, 1) if self.released else (height // rows, width // columns)
-        fixed = torch.from_numpy(~mask.astype(bool))
-        down, across = torch.nonzero(fixed[stride_y // 2 :: stride_y, stride_x // 2 :: stride_x], as_tuple=True)
-        points = torch.stack([across * stride_x + stride_x // 2, down * stride_y + stride_y // 2], dim=1)
+        rows, columns = (height, width) if self.released else self.generator.config.map_size(self.block)
+        high, wide = height // rows, width // columns
+        cells = torch.from_numpy(~mask.astype(bool)).view(rows, high, columns, wide).transpose(1, 2).flatten(2)
+        down, across = torch.nonzero(cells.any(dim=2), as_tuple=True)
+        first = cells[down, across].to(torch.uint8).argmax(dim=1)
+        points = torch.stack([across * wide + first % wide, down * high + first // wide], dim=1)
         return points.to(self.start.device, torch.float32)
+
+
+def completed(generator: ImageGenerator, settings: DragSettings) -> DragSettings:
+    """Settings with the layers and the block that were left open: six rows for the paper's method, else all of them."""
+    config = generator.config
+    most = PAPER_LAYERS if settings.method == "draggan" else config.rows
+    layers = min(most, config.rows) if settings.layers is None else settings.layers
+    block = PAPER_BLOCK if settings.feature_block is None else settings.feature_block
+    return replace(settings, layers=layers, feature_block=generator.block_index(block))
 
 
 def _square(radius: float) -> Tensor:

@@ -182,6 +182,14 @@ def test_a_mask_stands_as_pixels_of_what_must_stay(subject: ImageSubject) -> Non
     assert len(subject.hold_points(~np.zeros((64, 64), dtype=bool))) == 0
 
 
+def test_no_area_of_a_mask_is_too_small_to_be_held() -> None:
+    generator = generator_of(256)
+    mask = np.ones((256, 256), dtype=bool)
+    mask[100, 37] = mask[10, 200] = False
+    points = ImageSubject(generator, generator.latents(0)).hold_points(mask)
+    assert sorted(points.tolist()) == [[37, 100], [200, 10]]
+
+
 def test_a_mask_is_sampled_as_finely_as_the_features() -> None:
     generator = generator_of(256)
     fixed = np.zeros((256, 256), dtype=bool)

@@ -117,8 +117,8 @@ def test_windows_teach_what_whole_pictures_teach() -> None:
     ((top, left),), (rows, columns) = batch.windows.corners, batch.windows.size
     image = generator.image(generator.map(batch.z), "none")[:, :, top : top + rows, left : left + columns]
     error = (image - (batch.image * 2 - 1)) * 1.0
-    expected = float((error.abs() * batch.weight).mean())
-    assert float(QUICK.losses(generator, batch)["absolute"]) == pytest.approx(expected, rel=1e-4)
+    expected = float((error.abs() * batch.weight).mean().detach())
+    assert float(QUICK.losses(generator, batch)["absolute"].detach()) == pytest.approx(expected, rel=1e-4)
 
 
 def test_blocks_above_the_first_stage_at_first_add_nothing() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +18,7 @@ from drag3d.session.masks import Mask
 from drag3d.session.region_file import packed_mask, rows, unpacked_mask
 from drag3d.session.state import Origin, Position
 from drag3d.session.strict import Fields
-from drag3d.subjects.image import PAPER_BLOCK, PAPER_LAYERS, ImageSubject
+from drag3d.subjects.image import ImageSubject, completed
 from get3d_models.errors import InputError
 from get3d_models.image_config import ImageConfig
 from get3d_models.keypoints import keypoints
@@ -129,15 +128,10 @@ class ImageKind(Kind[ImageGenerator, ImageLatents, NDArray[np.uint8], Mask]):
 
     def completed(self, settings: DragSettings) -> DragSettings:
         """With layers and block that were left open as the paper has them for its method, else all layers."""
-        config = self.generator.config
-        most = PAPER_LAYERS if settings.method == "draggan" else config.rows
-        layers = min(most, config.rows) if settings.layers is None else settings.layers
-        block = PAPER_BLOCK if settings.feature_block is None else settings.feature_block
-        return replace(settings, layers=layers, feature_block=self.generator.block_index(block))
+        return completed(self.generator, settings)
 
     def subject(self, latents: ImageLatents, settings: DragSettings, latents_moved: str | None) -> Draggable[Any]:
-        layers, block, variant = settings.layers, settings.feature_block, settings.variant
-        return ImageSubject(self.generator, latents, layers, block, variant=variant)
+        return ImageSubject.for_settings(self.generator, latents, settings)
 
     def on_cpu(self, latents: ImageLatents) -> ImageLatents:
         return ImageLatents(latents.rows.cpu())
