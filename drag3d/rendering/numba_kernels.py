@@ -1,0 +1,335 @@
+"""Rasterisation on a CPU as compiled loops; the formulas are those of ``torch_backend``, which they are tested against.
+
+The kernels are serial and release the interpreter's lock: numba's own parallel loops abort the process when two threads
+call them. They compute in double precision whatever they are given. The machine code is cached on disk.
+"""
+
+# mypy: disable-error-code="no-untyped-def"
+# ruff: noqa: PLR0912, PLR0915
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from functools import cache
+from typing import Any, NamedTuple
+
+import numpy as np
+
+SLACK = 1e-6  # pixels that a bounding box is enlarged by, against rounding
+
+
+class Kernels(NamedTuple):
+    """The compiled functions of this file."""
+
+    visible: Callable[..., None]
+    barycentrics: Callable[..., None]
+    barycentrics_backward: Callable[..., None]
+    interpolate: Callable[..., None]
+    interpolate_backward: Callable[..., None]
+    face_directions: Callable[..., None]
+    walk_edges: Callable[..., int]
+
+
+@cache
+def kernels() -> Kernels | None:
+    """The compiled kernels, or None without a working numba."""
+    try:
+        import numba
+    except Exception:  # a numba that does not fit the installed numpy raises more than ImportError
+        return None
+    for keep in (True, False):
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                return _compiled(numba.njit, {"cache": keep, "nogil": True, "error_model": "numpy"})
+        except Exception:  # no writable cache directory, a full disk, or no working LLVM
+            continue
+    return None
+
+
+def _compiled(njit: Any, jit: dict[str, Any]) -> Kernels:
+    """All of them, for float32 and float64."""
+    mesh, image = "{0}[:,::1], int64[:,::1]", "int64[:,::1]"
+
+    def both(function: Callable[..., Any], types: str, result: str = "void") -> Callable[..., Any]:
+        return njit([f"{result}({types})".format(f) for f in ("float32", "float64")], **jit)(function)
+
+    return Kernels(
+        both(visible, f"{mesh}, {image}, float64[:,::1]"),
+        both(barycentrics, f"{mesh}, {image}, {{0}}[:,:,::1], {{0}}[:,::1]"),
+        both(barycentrics_backward, f"{mesh}, {image}, {{0}}[:,:,::1], {{0}}[:,::1], {{0}}[:,::1]"),
+        both(interpolate, f"{mesh}, {image}, {{0}}[:,:,::1], {{0}}[:,:,::1]"),
+        both(interpolate_backward, f"{mesh}, {image}, {{0}}[:,:,::1], {{0}}[:,:,::1], {{0}}[:,:,::1], {{0}}[:,::1]"),
+        both(face_directions, f"{mesh}, int8[::1]"),
+        both(
+            walk_edges,
+            f"{{0}}[:,::1], int64[:,::1], int64[:,::1], int8[::1], {image}, {{0}}[:,::1], float64, float64[::1], "
+            "int64[:,::1], int64[::1]",
+            "int64",
+        ),
+    )
+
+
+def visible(points, faces, triangle, depth):
+    """Write the foremost face at each pixel into ``triangle`` (H, W), -1 before; ``depth`` (H, W) is inf before.
+
+    points (V, 4) = (x w, y w, w, z).
+    """
+    height, width = triangle.shape
+    for f in range(faces.shape[0]):
+        i, j, k = faces[f, 0], faces[f, 1], faces[f, 2]
+        x0, y0, w0, z0 = np.float64(points[i, 0]), np.float64(points[i, 1]), np.float64(points[i, 2]), points[i, 3]
+        x1, y1, w1, z1 = np.float64(points[j, 0]), np.float64(points[j, 1]), np.float64(points[j, 2]), points[j, 3]
+        x2, y2, w2, z2 = np.float64(points[k, 0]), np.float64(points[k, 1]), np.float64(points[k, 2]), points[k, 3]
+        left, right, top, bottom = 0, width - 1, 0, height - 1
+        if w0 > 0 and w1 > 0 and w2 > 0:
+            a, b, c = x0 / w0, x1 / w1, x2 / w2
+            low, high = min(a, b, c) - SLACK, max(a, b, c) + SLACK
+            if not (low <= right and high >= 0):
+                continue
+            left, right = int(np.ceil(max(low, 0.0))), int(np.floor(min(high, np.float64(right))))
+            if left > right:
+                continue
+            a, b, c = y0 / w0, y1 / w1, y2 / w2
+            low, high = min(a, b, c) - SLACK, max(a, b, c) + SLACK
+            if not (low <= bottom and high >= 0):
+                continue
+            top, bottom = int(np.ceil(max(low, 0.0))), int(np.floor(min(high, np.float64(bottom))))
+            if top > bottom:
+                continue
+        elif w0 <= 0 and w1 <= 0 and w2 <= 0:
+            continue
+        n0x, n0y, n0z = y1 * w2 - w1 * y2, w1 * x2 - x1 * w2, x1 * y2 - y1 * x2
+        n1x, n1y, n1z = y2 * w0 - w2 * y0, w2 * x0 - x2 * w0, x2 * y0 - y2 * x0
+        n2x, n2y, n2z = y0 * w1 - w0 * y1, w0 * x1 - x0 * w1, x0 * y1 - y0 * x1
+        determinant = x0 * n0x + y0 * n0y + w0 * n0z
+        if determinant == 0 or not np.isfinite(determinant):
+            continue
+        sign = 1.0 if determinant > 0 else -1.0
+        for y in range(top, bottom + 1):
+            for x in range(left, right + 1):
+                e0 = n0x * x + n0y * y + n0z
+                e1 = n1x * x + n1y * y + n1z
+                e2 = n2x * x + n2y * y + n2z
+                if e0 * sign < 0 or e1 * sign < 0 or e2 * sign < 0:
+                    continue
+                z = (e0 * z0 + e1 * z1 + e2 * z2) / determinant
+                if z >= -1 and z <= 1 and z < depth[y, x]:
+                    depth[y, x] = z
+                    triangle[y, x] = f
+
+
+def barycentrics(points, faces, triangle, weights, depth):
+    """Write the weights (H, W, 3) and depths (H, W) of the visible faces; other pixels are left as they are."""
+    height, width = triangle.shape
+    for y in range(height):
+        for x in range(width):
+            f = triangle[y, x]
+            if f < 0:
+                continue
+            i, j, k = faces[f, 0], faces[f, 1], faces[f, 2]
+            w0, w1, w2 = np.float64(points[i, 2]), np.float64(points[j, 2]), np.float64(points[k, 2])
+            x0, y0 = points[i, 0] - x * w0, points[i, 1] - y * w0
+            x1, y1 = points[j, 0] - x * w1, points[j, 1] - y * w1
+            x2, y2 = points[k, 0] - x * w2, points[k, 1] - y * w2
+            e0, e1, e2 = x1 * y2 - y1 * x2, x2 * y0 - y2 * x0, x0 * y1 - y0 * x1
+            total = 1 / (e0 + e1 + e2)
+            weights[y, x, 0] = e0 * total
+            weights[y, x, 1] = e1 * total
+            weights[y, x, 2] = e2 * total
+            depth[y, x] = (e0 * points[i, 3] + e1 * points[j, 3] + e2 * points[k, 3]) / (e0 * w0 + e1 * w1 + e2 * w2)
+
+
+def barycentrics_backward(points, faces, triangle, grad_weights, grad_depth, grad_points):
+    """Add the gradients of `barycentrics` to ``grad_points`` (V, 4).
+
+    With b_i = e_i / E, E = sum e, and d = N / Q, N = sum e_i z_i, Q = sum e_i w_i:
+    dL/de_i = (g_i - sum g_j b_j) / E + h (z_i - d w_i) / Q, dL/dz_i = h e_i / Q and dL/dw_i = -h d e_i / Q, where g and
+    h are the gradients of b and d; e_i is bilinear in the corners as seen from the pixel, (x w - p w, ...).
+    """
+    height, width = triangle.shape
+    for y in range(height):
+        for x in range(width):
+            f = triangle[y, x]
+            if f < 0:
+                continue
+            i, j, k = faces[f, 0], faces[f, 1], faces[f, 2]
+            w0, w1, w2 = np.float64(points[i, 2]), np.float64(points[j, 2]), np.float64(points[k, 2])
+            z0, z1, z2 = np.float64(points[i, 3]), np.float64(points[j, 3]), np.float64(points[k, 3])
+            x0, y0 = points[i, 0] - x * w0, points[i, 1] - y * w0
+            x1, y1 = points[j, 0] - x * w1, points[j, 1] - y * w1
+            x2, y2 = points[k, 0] - x * w2, points[k, 1] - y * w2
+            e0, e1, e2 = x1 * y2 - y1 * x2, x2 * y0 - y2 * x0, x0 * y1 - y0 * x1
+            total = 1 / (e0 + e1 + e2)
+            g0, g1, g2 = grad_weights[y, x, 0], grad_weights[y, x, 1], grad_weights[y, x, 2]
+            mean = (g0 * e0 + g1 * e1 + g2 * e2) * total
+            q = 1 / (e0 * w0 + e1 * w1 + e2 * w2)
+            d = (e0 * z0 + e1 * z1 + e2 * z2) * q
+            h = grad_depth[y, x] * q
+            c0 = (g0 - mean) * total + h * (z0 - d * w0)
+            c1 = (g1 - mean) * total + h * (z1 - d * w1)
+            c2 = (g2 - mean) * total + h * (z2 - d * w2)
+            gx, gy = c2 * y1 - c1 * y2, c1 * x2 - c2 * x1
+            grad_points[i, 0] += gx
+            grad_points[i, 1] += gy
+            grad_points[i, 2] -= x * gx + y * gy + h * d * e0
+            grad_points[i, 3] += h * e0
+            gx, gy = c0 * y2 - c2 * y0, c2 * x0 - c0 * x2
+            grad_points[j, 0] += gx
+            grad_points[j, 1] += gy
+            grad_points[j, 2] -= x * gx + y * gy + h * d * e1
+            grad_points[j, 3] += h * e1
+            gx, gy = c1 * y0 - c0 * y1, c0 * x1 - c1 * x0
+            grad_points[k, 0] += gx
+            grad_points[k, 1] += gy
+            grad_points[k, 2] -= x * gx + y * gy + h * d * e2
+            grad_points[k, 3] += h * e2
+
+
+def interpolate(attributes, faces, triangle, weights, image):
+    """Write attributes (V, C) at pixels into ``image`` (H, W, C); pixels without a face are left as they are."""
+    height, width = triangle.shape
+    for y in range(height):
+        for x in range(width):
+            f = triangle[y, x]
+            if f < 0:
+                continue
+            i, j, k = faces[f, 0], faces[f, 1], faces[f, 2]
+            a, b, c = weights[y, x, 0], weights[y, x, 1], weights[y, x, 2]
+            for channel in range(attributes.shape[1]):
+                image[y, x, channel] = (
+                    a * attributes[i, channel] + b * attributes[j, channel] + c * attributes[k, channel]
+                )
+
+
+def interpolate_backward(attributes, faces, triangle, weights, grad_image, grad_weights, grad_attributes):
+    """Write the gradients of `interpolate` into ``grad_weights`` (H, W, 3), add those to ``grad_attributes`` (V, C)."""
+    height, width = triangle.shape
+    for y in range(height):
+        for x in range(width):
+            f = triangle[y, x]
+            if f < 0:
+                continue
+            i, j, k = faces[f, 0], faces[f, 1], faces[f, 2]
+            a, b, c = weights[y, x, 0], weights[y, x, 1], weights[y, x, 2]
+            g0, g1, g2 = 0.0, 0.0, 0.0
+            for channel in range(attributes.shape[1]):
+                g = grad_image[y, x, channel]
+                g0 += g * attributes[i, channel]
+                g1 += g * attributes[j, channel]
+                g2 += g * attributes[k, channel]
+                grad_attributes[i, channel] += a * g
+                grad_attributes[j, channel] += b * g
+                grad_attributes[k, channel] += c * g
+            grad_weights[y, x, 0] = g0
+            grad_weights[y, x, 1] = g1
+            grad_weights[y, x, 2] = g2
+
+
+def face_directions(points, faces, facing):
+    """Write into ``facing`` (F,) whether faces are turned one way (1), the other (-1), or edge on (0)."""
+    for f in range(faces.shape[0]):
+        i, j, k = faces[f, 0], faces[f, 1], faces[f, 2]
+        x0, y0, w0 = np.float64(points[i, 0]), np.float64(points[i, 1]), np.float64(points[i, 2])
+        x1, y1, w1 = np.float64(points[j, 0]), np.float64(points[j, 1]), np.float64(points[j, 2])
+        x2, y2, w2 = np.float64(points[k, 0]), np.float64(points[k, 1]), np.float64(points[k, 2])
+        d = x0 * (y1 * w2 - w1 * y2) + y0 * (w1 * x2 - x1 * w2) + w0 * (x1 * y2 - y1 * x2)
+        facing[f] = 1 if d > 0 else (-1 if d < 0 else 0)
+
+
+def walk_edges(points, ends, beside, facing, triangle, depth, slack, share, found, place):
+    """The crossings of silhouette edges; see ``silhouettes.crossings_by_torch``. Returns how many there are.
+
+    Work memory: ``share`` (2 H W,), any content, is the best share of each pair of pixels; ``place`` (2 H W,), -1
+    before, where in ``found`` it stands. Each row of ``found`` (2 H W, 6), any content, becomes (first end, second end,
+    inside x, inside y, outside x, outside y).
+    """
+    height, width = triangle.shape
+    count = 0
+    for e in range(ends.shape[0]):
+        side = facing[beside[e, 0]]
+        if beside[e, 1] >= 0:
+            other = facing[beside[e, 1]]
+            if side == other:
+                continue
+            if side == 0:
+                side = -other
+        elif side == 0:
+            continue
+        i, j = ends[e, 0], ends[e, 1]
+        ax, ay, aw, az = (
+            np.float64(points[i, 0]),
+            np.float64(points[i, 1]),
+            np.float64(points[i, 2]),
+            np.float64(points[i, 3]),
+        )
+        bx, by, bw, bz = (
+            np.float64(points[j, 0]),
+            np.float64(points[j, 1]),
+            np.float64(points[j, 2]),
+            np.float64(points[j, 3]),
+        )
+        front_a, front_b = aw + az, bw + bz
+        if front_a < 0 and front_b < 0:
+            continue
+        start_x, start_y, start_w, end_x, end_y, end_w = ax, ay, aw, bx, by, bw
+        if front_a < 0 or front_b < 0:
+            s = front_a / (front_a - front_b)
+            middle_x, middle_y, middle_w = ax + s * (bx - ax), ay + s * (by - ay), aw + s * (bw - aw)
+            if front_a < 0:
+                start_x, start_y, start_w = middle_x, middle_y, middle_w
+            else:
+                end_x, end_y, end_w = middle_x, middle_y, middle_w
+        if start_w <= 0 or end_w <= 0:
+            continue
+        start_x, start_y, end_x, end_y = start_x / start_w, start_y / start_w, end_x / end_w, end_y / end_w
+        steep = abs(start_y - end_y) >= abs(start_x - end_x)
+        # From here on u is the coordinate across which pixels are compared, v the one that is stepped through.
+        if steep:
+            au, av, bu, bv = ax, ay, bx, by
+            low, high, lines, columns = min(start_y, end_y), max(start_y, end_y), height, width
+        else:
+            au, av, bu, bv = ay, ax, by, bx
+            low, high, lines, columns = min(start_x, end_x), max(start_x, end_x), width, height
+        if not (high > 0 and low <= lines - 1):
+            continue
+        first, last = int(np.ceil(max(low, 0.0))), int(np.ceil(min(high, np.float64(lines))))
+        across, along, rest = av * bw - aw * bv, aw * bu - au * bw, au * bv - av * bu
+        inward = across * side > 0 if steep else across * side < 0
+        for line in range(first, last):
+            crossing = -(along * line + rest) / across
+            if not (crossing >= 0 and crossing < columns - 1):
+                continue
+            before = int(np.floor(crossing))
+            inner, outer = (before + 1, before) if inward else (before, before + 1)
+            t = before + 1 - crossing if inward else crossing - before
+            inside_x, inside_y, outside_x, outside_y = (
+                (inner, line, outer, line) if steep else (line, inner, line, outer)
+            )
+            if triangle[inside_y, inside_x] < 0:
+                continue
+            if triangle[outside_y, outside_x] >= 0:
+                local_a, local_b = av - line * aw, bv - line * bw
+                z = (local_a * bz - local_b * az) / (local_a * bw - local_b * aw)
+                if not depth[outside_y, outside_x] > z + slack:
+                    continue
+            pair = line * width + before if steep else height * width + before * width + line
+            row = place[pair]
+            if row < 0:
+                row = count
+                place[pair] = row
+                count += 1
+            elif share[pair] >= t:
+                continue
+            share[pair] = t
+            found[row, 0] = i
+            found[row, 1] = j
+            found[row, 2] = inside_x
+            found[row, 3] = inside_y
+            found[row, 4] = outside_x
+            found[row, 5] = outside_y
+    for row in range(count):
+        x, y = min(found[row, 2], found[row, 4]), min(found[row, 3], found[row, 5])
+        upright = found[row, 3] == found[row, 5]
+        place[y * width + x if upright else height * width + y * width + x] = -1
+    return count
