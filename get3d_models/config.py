@@ -9,7 +9,9 @@ from typing import Any
 
 from get3d_models.errors import InputError
 
-GRID_KINDS = ("a15", "body-centred")
+GRID_KINDS = ("a15", "body-centred", "cubes")
+# The ways to extract a surface, and the grids that each can work on.
+ISO_SURFACES = {"dmtet": ("a15", "body-centred"), "flexicubes": ("cubes",)}
 # Entries that no tensor's shape tells.
 FREE_ENTRIES = ("conv_clamp", "grid", "grid_resolution", "scale", "deformation_multiplier", "iso_surface")
 
@@ -37,15 +39,15 @@ class GeneratorConfig:
     conv_clamp: float | None = 256.0
     """Bound on activations, as in all official commands; None for none."""
     grid: str = "a15"
-    """Tetrahedral lattice: "a15", the one inside the official grids, or "body-centred"."""
+    """Tetrahedral lattice: "a15", the one inside the official grids, or "body-centred". FlexiCubes takes "cubes"."""
     grid_resolution: int = 90
-    """Resolution of the lattice; also bounds the deformation, which is at most 1 / grid_resolution."""
+    """Resolution of the lattice; also bounds the deformation, see :attr:`deformation_bound`."""
     scale: float = 1.0
     """Edge of the cube that the grid fills, in world units."""
     deformation_multiplier: float = 1.0
-    """Divides the deformation."""
+    """Divides the deformation; the official option, which FlexiCubes doubles."""
     iso_surface: str = "dmtet"
-    """How the surface is extracted."""
+    """How the surface is extracted: "dmtet", or "flexicubes" (by kaolin), which has a decoder more."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "channels", tuple(int(c) for c in self.channels))
@@ -56,6 +58,11 @@ class GeneratorConfig:
             raise InputError("the generator's configuration has a size beyond any known model")
         if self.grid not in GRID_KINDS:
             raise InputError(f"unknown tetrahedral grid {self.grid!r}; known: {', '.join(GRID_KINDS)}")
+        if self.iso_surface not in ISO_SURFACES:
+            raise InputError(f"unknown iso-surface {self.iso_surface[:40]!r}; known: {', '.join(ISO_SURFACES)}")
+        if self.grid not in ISO_SURFACES[self.iso_surface]:
+            fitting = " or ".join(map(repr, ISO_SURFACES[self.iso_surface]))
+            raise InputError(f"iso-surface {self.iso_surface!r} works on the grid {fitting}, not on {self.grid!r}")
         if not 4 <= self.grid_resolution <= 512:
             raise InputError(f"the grid resolution must be 4 to 512, not {self.grid_resolution}")
         for name in ("scale", "deformation_multiplier"):
@@ -64,13 +71,17 @@ class GeneratorConfig:
                 raise InputError(f"the generator's {name} must be above 0 and below 1000, not {value}")
         if self.conv_clamp is not None and not 0 < self.conv_clamp < 1e30:
             raise InputError(f"the generator's conv_clamp must be None or positive, not {str(self.conv_clamp)[:40]}")
-        if self.iso_surface != "dmtet":
-            raise InputError(f"iso-surface {self.iso_surface!r} is not supported; only 'dmtet' is")
 
     @property
     def resolution(self) -> int:
         """Texels along an edge of a triplane."""
         return 4 << (len(self.channels) - 1)
+
+    @property
+    def deformation_bound(self) -> float:
+        """The farthest that a vertex of the grid is moved along an axis, world units."""
+        divisor = self.deformation_multiplier * (2.0 if self.iso_surface == "flexicubes" else 1.0)
+        return 1.0 / (self.grid_resolution * divisor)
 
     @property
     def plane_geometry_rows(self) -> int:

@@ -12,8 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from get3d_models.config import FREE_ENTRIES, GeneratorConfig
+from get3d_models.cubegrid import CubeGrid, cube_grid
 from get3d_models.errors import InputError
+from get3d_models.flexicubes import WEIGHT_GAIN, WEIGHTS, fill_degenerate_cubes, flexicubes_surface
 from get3d_models.layers import Decoder, MappingNetwork, ToPlanes
+from get3d_models.marching import fill_degenerate, marching_tetrahedra
 from get3d_models.shape import Shape
 from get3d_models.tetgrid import TetGrid, grid
 from get3d_models.triplanes import (
@@ -66,10 +69,14 @@ class Generator(nn.Module):
         decoder = (c.plane_channels, c.decoder_width, c.decoder_layers)
         self.sdf_decoder = Decoder(*decoder, 1, c.w_dim)
         self.deformation_decoder = Decoder(*decoder, 3, c.w_dim)
+        self.weight_decoder: Decoder | None = None
+        if c.iso_surface == "flexicubes":  # it reads the features of all corners of a cube, with the rows of the others
+            width = (8 * c.plane_channels, c.decoder_width, c.decoder_layers)
+            self.weight_decoder = Decoder(*width, WEIGHTS, c.w_dim)
         self.texture_decoder = Decoder(*decoder, c.texture_features, c.w_dim)
         # The official final layer clamps at +-256 whatever the configuration says.
         self.to_rgb = ToPlanes(c.texture_features, 3, c.w_dim, RGB_CLAMP) if c.texture_features > 3 else None
-        self._grid: TetGrid | None = None
+        self._grid: TetGrid | CubeGrid | None = None
 
     # ---- where things are -------------------------------------------------------------------------------------
 
@@ -79,15 +86,28 @@ class Generator(nn.Module):
         return self.mapping_geometry.w_avg.device
 
     @property
-    def grid(self) -> TetGrid:
-        """The tetrahedral grid surfaces are extracted on; built at first use, replaceable with :meth:`use_grid`."""
+    def grid(self) -> TetGrid | CubeGrid:
+        """The grid surfaces are extracted on; built at first use, a tetrahedral one replaceable with :meth:`use_grid`.
+
+        Of cubes for a model trained with FlexiCubes.
+        """
         if self._grid is None or self._grid.vertices.device != self.device:
-            found = self._grid or grid(self.config.grid, self.config.grid_resolution, self.config.scale)
-            self._grid = found.to(self.device)
+            self._grid = (self._grid or self._built_grid()).to(self.device)
         return self._grid
 
+    def _built_grid(self) -> TetGrid | CubeGrid:
+        c = self.config
+        if c.iso_surface == "flexicubes":
+            return cube_grid(c.grid_resolution, c.scale)
+        return grid(c.grid, c.grid_resolution, c.scale)
+
     def use_grid(self, tet_grid: TetGrid) -> None:
-        """Extract on another grid, for instance an official file read with :func:`get3d_models.tetgrid.load_grid`."""
+        """Extract on another grid, for instance an official file read with :func:`get3d_models.tetgrid.load_grid`.
+
+        Raises InputError for a model trained with FlexiCubes, which knows no tetrahedra.
+        """
+        if self.config.iso_surface == "flexicubes":
+            raise InputError(f"{self.name} was trained with FlexiCubes: it takes no tetrahedral grid; leave that out")
         self._grid = tet_grid
         self.__dict__.pop("box", None)
 
@@ -106,7 +126,25 @@ class Generator(nn.Module):
             ws = self.mapping_geometry.w_avg.expand(1, self.config.geometry_rows, -1)
             points = self.grid.vertices[None, :: max(1, len(self.grid.vertices) // 4096)]
             offset = self.deformation(self.features(self.triplanes(ws).geometry, points), ws)
-        return float(offset.abs().max()) * self.config.grid_resolution > 0.01
+        return float(offset.abs().max()) > 0.01 * self.config.deformation_bound
+
+    @cached_property
+    def inward(self) -> float:
+        """1 where the network's own field grows inwards, as GET3D's do, and -1 where it grows outwards.
+
+        FlexiCubes takes what is negative as inside, but that decides only which way its faces look, and official
+        training shows both sides of a face: which sign a network gives the outside is an accident of its training. So
+        the average shape is asked: outside is the sign of most of the grid's outermost layer.
+        """
+        if self.config.iso_surface != "flexicubes":
+            return 1.0
+        found = self.grid
+        assert isinstance(found, CubeGrid)
+        with torch.no_grad():
+            ws = self.mapping_geometry.w_avg.expand(1, self.config.geometry_rows, -1)
+            points = found.vertices[~found.inner]
+            raw = self._raw_field(self.features(self.triplanes(ws).geometry, points[None]), ws)
+        return 1.0 if float((raw < 0).float().mean()) > 0.5 else -1.0
 
     @cached_property
     def fingerprint(self) -> str:
@@ -209,12 +247,28 @@ class Generator(nn.Module):
 
     def signed_distance(self, features: Tensor, ws_geometry: Tensor) -> Tensor:
         """Geometry features ``(N, M, C)`` to the signed field ``(N, M)``; positive inside, not metric."""
+        raw = self._raw_field(features, ws_geometry)
+        return raw if self.inward > 0 else -raw
+
+    def _raw_field(self, features: Tensor, ws_geometry: Tensor) -> Tensor:
+        """The field as the network gives it, ``(N, M)``; see :attr:`inward` for its sign."""
         return self.sdf_decoder(features, ws_geometry[:, self.config.plane_geometry_rows :]).squeeze(2)
 
     def deformation(self, features: Tensor, ws_geometry: Tensor) -> Tensor:
         """Geometry features to the offset of grid vertices ``(N, M, 3)``, world units."""
         raw = self.deformation_decoder(features, ws_geometry[:, self.config.plane_geometry_rows :])
-        return torch.tanh(raw) / (self.config.grid_resolution * self.config.deformation_multiplier)
+        return torch.tanh(raw) * self.config.deformation_bound
+
+    def cube_weights(self, features: Tensor, ws_geometry: Tensor) -> Tensor:
+        """Geometry features of the corners of cubes ``(N, K, 8, C)`` to FlexiCubes' weights ``(N, K, 21)``.
+
+        Of those 12 are for edges, 8 for corners, 1 for the way quadrilaterals are split; the function that makes them
+        positive is FlexiCubes' own. Raises InputError for a model trained with marching tetrahedra.
+        """
+        if self.weight_decoder is None:
+            raise InputError(f"{self.name} was not trained with FlexiCubes: it has no weights for cubes")
+        raw = self.weight_decoder(features.flatten(2), ws_geometry[:, self.config.plane_geometry_rows :])
+        return raw * WEIGHT_GAIN
 
     def texture_features(self, features: Tensor, ws_texture: Tensor) -> Tensor:
         """Texture-plane features ``(N, M, C)`` to the features that to-RGB reads ``(N, M, texture_features)``."""
@@ -239,6 +293,29 @@ class Generator(nn.Module):
             parts.append((self.signed_distance(features, ws_geometry)[0], self.deformation(features, ws_geometry)[0]))
         return torch.cat([p[0] for p in parts]), torch.cat([p[1] for p in parts])
 
+    def surface(
+        self, planes: Tensor | LocalPlanes | LocalTriplanes, ws_geometry: Tensor, field: Tensor, deformation: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """The mesh of one shape's field ``(V,)`` and deformation ``(V, 3)`` at every vertex of the grid.
+
+        Vertices ``(M, 3)`` and faces ``(F, 3)`` int64, counter-clockwise seen from outside. ``planes``, which only
+        FlexiCubes reads, must reach the surface. Raises InputError for FlexiCubes where kaolin is missing.
+        """
+        found = self.grid
+        if isinstance(found, TetGrid):
+            return marching_tetrahedra(found, fill_degenerate(found, field[None])[0], found.vertices + deformation)
+        places = found.vertices
+
+        def weights_at(corners: Tensor) -> Tensor:
+            used, number = corners.unique(return_inverse=True)  # neighbours share corners
+            features = self.features(planes, places[used][None])
+            return self.cube_weights(features[:, number], ws_geometry)[0]
+
+        raw = fill_degenerate_cubes(found, field if self.inward > 0 else -field)
+        vertices, faces = flexicubes_surface(found, raw, places + deformation, weights_at)
+        # FlexiCubes' faces look to where the network's field grows; turned, where that is inwards.
+        return vertices, faces.flip(1) if self.inward > 0 else faces
+
     # ---- shapes -----------------------------------------------------------------------------------------------
 
     def shape(self, latents: Latents) -> Shape:
@@ -251,7 +328,12 @@ class Generator(nn.Module):
         return self.shape(self.latents(seed, texture_seed, truncation))
 
     def with_config(self, **changes: object) -> Generator:
-        """This generator, sharing its weights, with another grid, scale or other entry that no tensor fixes."""
+        """This generator, sharing its weights, with another grid, scale or other entry that no tensor fixes.
+
+        Raises InputError for values that it cannot have, another way to extract surfaces among them.
+        """
+        if changes.get("iso_surface", self.config.iso_surface) != self.config.iso_surface:
+            raise InputError(f"{self.name} was trained with {self.config.iso_surface}, and works with nothing else")
         with torch.device("meta"):  # no random weights first
             copy = Generator(replace(self.config, **changes), self.name)  # type: ignore[arg-type]
         copy.load_state_dict(self.state_dict(), assign=True)

@@ -23,6 +23,7 @@ PREFIXES = (
     ("synthesis.generator.tri_plane_synthesis.", "synthesis."),
     ("synthesis.generator.mlp_synthesis_sdf.", "sdf_decoder."),
     ("synthesis.generator.mlp_synthesis_def.", "deformation_decoder."),
+    ("synthesis.generator.mlp_synthesis_weight.", "weight_decoder."),
     ("synthesis.generator.mlp_synthesis_tex.", "texture_decoder."),
     ("synthesis.to_rgb.", "to_rgb."),
     ("mapping_geo.", "mapping_geometry."),
@@ -42,8 +43,6 @@ def official_state(state: Mapping[str, Tensor], source: str = "the checkpoint") 
     """An official generator state under our names; InputError names the first key that belongs to no part of GET3D."""
     renamed = {}
     for key, tensor in state.items():
-        if key.startswith("synthesis.generator.mlp_synthesis_weight."):
-            raise InputError(f"{source} was trained with FlexiCubes, which is not supported; only DMTet models load")
         ours = next((new + key[len(old) :] for old, new in PREFIXES if key.startswith(old)), None)
         if ours is None or not isinstance(tensor, Tensor):
             unknown = key[:NAME_LENGTH]
@@ -76,13 +75,16 @@ def infer_config(state: Mapping[str, Tensor], source: str, **chosen: Any) -> Gen
         "decoder_layers": hidden,
         "texture_features": size(f"texture_decoder.layers.{hidden}.weight"),
     }
+    if any(k.startswith("weight_decoder.") for k in state):  # FlexiCubes has a decoder more
+        sizes |= {"iso_surface": "flexicubes", "grid": "cubes"}
     return overridden(GeneratorConfig.from_dict(sizes), chosen, source)
 
 
 def overridden(config: GeneratorConfig, overrides: Mapping[str, Any], source: object) -> GeneratorConfig:
     """The configuration with other free entries. Sizes may be given too, if they are what the tensors say."""
     known = config.to_dict()
-    clash = sorted(k for k, v in overrides.items() if k in known and k not in FREE_ENTRIES and v != known[k])
+    told = (set(known) - set(FREE_ENTRIES)) | {"iso_surface"}  # a decoder more or less decides that one
+    clash = sorted(k for k, v in overrides.items() if k in told and v != known[k])
     if clash:
         raise InputError(f"{source}: {', '.join(clash)} follows from the file's tensors; leave it out")
     return GeneratorConfig.from_dict({**known, **overrides})

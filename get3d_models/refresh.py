@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from get3d_models.generator import Generator
-from get3d_models.marching import fill_degenerate, marching_tetrahedra
+from get3d_models.triplanes import LocalTriplanes
 
 MARGIN_CELLS = 2
 """How far beyond the last surface to look, in edges of the grid; the outermost must stay outside."""
@@ -35,13 +35,12 @@ class SurfaceRefresh:
             box = None if full else self._box()
             found = None if box is None else self._near(ws, *box)
             self.was_full = found is None
-            self._field, deformation = found or self._everywhere(ws)
-            grid = self.generator.grid
-            filled = fill_degenerate(grid, self._field[None])[0]
-            return marching_tetrahedra(grid, filled, grid.vertices + deformation)
+            planes, self._field, deformation = found or self._everywhere(ws)
+            return self.generator.surface(planes, ws, self._field, deformation)
 
-    def _everywhere(self, ws: Tensor) -> tuple[Tensor, Tensor]:
-        return self.generator.grid_fields(self.generator.triplanes(ws).geometry, ws)
+    def _everywhere(self, ws: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        planes = self.generator.triplanes(ws).geometry
+        return planes, *self.generator.grid_fields(planes, ws)
 
     def _box(self) -> tuple[Tensor, Tensor] | None:
         """Lowest and highest corner of the box to look in; None where there was no surface yet."""
@@ -53,15 +52,16 @@ class SurfaceRefresh:
         margin = MARGIN_CELLS * self.cell
         return occupied.amin(dim=0) - margin, occupied.amax(dim=0) + margin
 
-    def _near(self, ws: Tensor, lowest: Tensor, highest: Tensor) -> tuple[Tensor, Tensor] | None:
-        """Field ``(V,)`` and deformation ``(V, 3)``, new inside the box; None if that would not do or not pay."""
+    def _near(self, ws: Tensor, lowest: Tensor, highest: Tensor) -> tuple[LocalTriplanes, Tensor, Tensor] | None:
+        """Planes of the box, field ``(V,)`` and deformation ``(V, 3)``, new inside; None if that will not do or pay."""
         generator, vertices, last = self.generator, self.generator.grid.vertices, self._field
         assert last is not None
         if not generator.box_plan(lowest, highest).worth_it:
             return None
         inside = ((vertices >= lowest) & (vertices <= highest)).all(dim=1)
         points = vertices[inside]
-        features = generator.features(generator.box_triplanes(ws, lowest, highest), points[None])
+        planes = generator.box_triplanes(ws, lowest, highest)
+        features = generator.features(planes, points[None])
         field = generator.signed_distance(features, ws)[0]
         if not bool((field > 0).any()):
             return None
@@ -70,10 +70,9 @@ class SurfaceRefresh:
             return None
         deformation = torch.zeros_like(vertices)
         deformation[inside] = generator.deformation(features, ws)[0]
-        return last.masked_scatter(inside, field), deformation
+        return planes, last.masked_scatter(inside, field), deformation
 
     @cached_property
     def cell(self) -> float:
         """The farthest that an edge of the grid reaches along an axis, world units."""
-        first, second = self.generator.grid.vertices[self.generator.grid.edges.T.flatten()].chunk(2)
-        return float((first - second).abs().max())
+        return self.generator.grid.cell

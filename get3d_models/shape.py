@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from get3d_models.marching import fill_degenerate, marching_tetrahedra
 from get3d_models.mesh import vertex_normals
 from get3d_models.triplanes import Triplanes
 
@@ -34,12 +33,14 @@ class Shape:
 
     @cached_property
     def mesh(self) -> tuple[Tensor, Tensor]:
-        """``(V, 3) float32`` vertices and ``(F, 3) int64`` faces, counter-clockwise seen from outside."""
+        """``(V, 3) float32`` vertices and ``(F, 3) int64`` faces, counter-clockwise seen from outside.
+
+        Raises InputError, in one line, for a model trained with FlexiCubes where kaolin is missing.
+        """
         generator = self.generator
         with torch.no_grad():
-            sdf, deformation = generator.grid_fields(self.planes.geometry, self.latents.geometry[None])
-            sdf = fill_degenerate(generator.grid, sdf[None])[0]
-            return marching_tetrahedra(generator.grid, sdf, generator.grid.vertices + deformation)
+            planes, ws = self.planes.geometry, self.latents.geometry[None]
+            return generator.surface(planes, ws, *generator.grid_fields(planes, ws))
 
     @property
     def vertices(self) -> Tensor:

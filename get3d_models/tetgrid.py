@@ -57,6 +57,12 @@ class TetGrid:
         """Where the tensors live."""
         return self.vertices.device
 
+    @property
+    def cell(self) -> float:
+        """The farthest that an edge reaches along an axis, world units."""
+        first, second = self.vertices[self.edges.T.flatten()].chunk(2)
+        return float((first - second).abs().max())
+
     def to(self, device: torch.device | str) -> TetGrid:
         """The same grid on `device` (itself when it is already there)."""
         if torch.empty(0, device=device).device == self.device:

@@ -19,6 +19,7 @@ from drag3d.bench.textbook_marching import textbook_marching_tetrahedra
 from get3d_models.generator import Generator
 from get3d_models.layers import ModulatedConvolution, ToPlanes
 from get3d_models.mesh import vertex_normals
+from get3d_models.tetgrid import TetGrid
 
 LEARNING_RATE = 0.002
 FROZEN_ROWS = 4
@@ -108,6 +109,7 @@ class TextbookDrag:
 
     def _mesh(self, planes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         generator, grid = self.generator, self.generator.grid
+        assert isinstance(grid, TetGrid)
         features, ws = self._features(planes, grid.vertices[None]), self.latents()[None]
         sdf = generator.signed_distance(features, ws)[0]
         places = grid.vertices + generator.deformation(features, ws)[0]

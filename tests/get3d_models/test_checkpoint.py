@@ -44,6 +44,7 @@ def our_name(official: str) -> str:
         (r"synthesis\.generator\.mlp_synthesis_sdf\.", "sdf_decoder."),
         (r"synthesis\.generator\.mlp_synthesis_def\.", "deformation_decoder."),
         (r"synthesis\.generator\.mlp_synthesis_tex\.", "texture_decoder."),
+        (r"synthesis\.generator\.mlp_synthesis_weight\.", "weight_decoder."),
         (r"synthesis\.to_rgb\.", "to_rgb."),
         (r"mapping_geo\.", "mapping_geometry."),
         (r"mapping\.", "mapping_texture."),
@@ -246,7 +247,7 @@ def test_no_tensor_may_have_another_shape_or_hold_a_number_that_is_not_finite(tm
         ("mapping.one\nline\x1b[31m", "unknown"),
         ("x" * 9000, "holds an unknown 'xxx"),
         (7, "holds an unknown '7'"),
-        ("synthesis.generator.mlp_synthesis_weight.layers.0.weight", "trained with FlexiCubes"),
+        ("synthesis.generator.mlp_synthesis_weight.layers.0.weight", "missing (weight_decoder."),
     ],
 )
 def test_no_key_is_ignored_silently(tmp_path: Path, key: Any, said: str) -> None:
@@ -430,7 +431,10 @@ def test_a_native_file_whose_description_makes_no_sense_is_refused(tmp_path: Pat
         ({"grid_resolution": 10**9}, "grid resolution must be 4 to 512"),
         ({"grid_resolution": True}, "grid_resolution = 'True'"),
         ({"grid": "../secret"}, "unknown tetrahedral grid"),
-        ({"iso_surface": "flexicubes"}, "only 'dmtet' is"),
+        ({"iso_surface": "marching cubes"}, "unknown iso-surface 'marching cubes'; known: dmtet, flexicubes"),
+        ({"iso_surface": "flexicubes"}, "iso-surface 'flexicubes' works on the grid 'cubes', not on 'a15'"),
+        ({"iso_surface": "flexicubes", "grid": "cubes"}, "missing (weight_decoder."),
+        ({"grid": "cubes"}, "iso-surface 'dmtet' works on the grid 'a15' or 'body-centred', not on 'cubes'"),
         ({"channels": []}, "a size below 1"),
         ({"channels": [4, 0]}, "a size below 1"),
         ({"channels": [4] * 30}, "beyond any known model"),

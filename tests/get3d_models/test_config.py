@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 from get3d_models import GeneratorConfig, InputError
 from get3d_models.config import FREE_ENTRIES, PRESETS, channels_from_base
 
+extraction = st.sampled_from([("dmtet", "a15"), ("dmtet", "body-centred"), ("flexicubes", "cubes")])
 configs = st.builds(
-    GeneratorConfig,
+    lambda way, **entries: GeneratorConfig(iso_surface=way[0], grid=way[1], **entries),
+    way=extraction,
     z_dim=st.integers(1, 1024),
     w_dim=st.integers(1, 1024),
     mapping_layers=st.integers(1, 64),
@@ -24,7 +26,6 @@ configs = st.builds(
     decoder_layers=st.integers(0, 64),
     texture_features=st.integers(1, 32),
     conv_clamp=st.none() | st.floats(1e-3, 1e6),
-    grid=st.sampled_from(["a15", "body-centred"]),
     grid_resolution=st.integers(4, 512),
     scale=st.floats(1e-6, 999),
     deformation_multiplier=st.floats(1e-6, 999),
@@ -100,7 +101,9 @@ def test_every_entry_is_either_told_by_tensors_or_free() -> None:
         {"scale": float("nan")},
         {"scale": float("inf")},
         {"deformation_multiplier": -1.0},
+        {"iso_surface": "marching cubes"},
         {"iso_surface": "flexicubes"},
+        {"grid": "cubes"},
     ],
     ids=str,
 )
