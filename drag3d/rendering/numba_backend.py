@@ -32,7 +32,7 @@ class NumbaBackend:
         points = screen_points(clip, size)
         triangle = torch.full(size, -1, dtype=torch.int64)
         depth = np.full(size, np.inf)
-        self.kernels.visible(_array(points), _array(faces), triangle.numpy(), depth)
+        self.kernels.visible(_array(points.double()), _array(faces), triangle.numpy(), depth)
         return Fragments(triangle, *_Barycentrics.apply(points, faces, triangle, self.kernels))
 
     def interpolate(self, attributes: Tensor, faces: Tensor, fragments: Fragments) -> Tensor:
@@ -44,10 +44,11 @@ class NumbaBackend:
         """Where silhouette edges pass between pixels; ``points (V, 4)`` are those of :func:`screen_points`."""
         share, found, place = _work_memory(fragments.size)
         facing = np.empty(len(faces), np.int8)
-        self.kernels.face_directions(_array(points), _array(faces), facing)
+        places = _array(points.double())
+        self.kernels.face_directions(places, _array(faces), facing)
         count = self.kernels.walk_edges(
-            _array(points), _array(topology.ends), _array(topology.faces), facing,
-            _array(fragments.triangle), _array(fragments.depth.to(points.dtype)), DEPTH_SLACK, share, found, place,
+            places, _array(topology.ends), _array(topology.faces), facing,
+            _array(fragments.triangle), _array(fragments.depth), DEPTH_SLACK, share, found, place,
         )  # fmt: skip
         rows = torch.from_numpy(found[:count].copy())
         return Crossings(rows[:, :2], rows[:, 2:4], rows[:, 4:])
@@ -67,16 +68,17 @@ class _Barycentrics(torch.autograd.Function):
         ctx.save_for_backward(points, faces, triangle)
         ctx.compiled = compiled
         weights, depth = points.new_zeros(*triangle.shape, 3), points.new_ones(triangle.shape)
-        compiled.barycentrics(_array(points), _array(faces), triangle.numpy(), weights.numpy(), depth.numpy())
+        compiled.barycentrics(_array(points.double()), _array(faces), triangle.numpy(), weights.numpy(), depth.numpy())
         return weights, depth
 
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> Any:
         points, faces, triangle = ctx.saved_tensors
-        result = torch.zeros_like(points)
-        given = (_array(gradient.contiguous()) for gradient in gradients)
-        ctx.compiled.barycentrics_backward(_array(points), _array(faces), triangle.numpy(), *given, result.numpy())
-        return result, None, None, None
+        places = points.double()
+        result = torch.zeros_like(places)
+        given = (_array(gradient) for gradient in gradients)
+        ctx.compiled.barycentrics_backward(_array(places), _array(faces), triangle.numpy(), *given, result.numpy())
+        return result.to(points.dtype), None, None, None
 
 
 class _Interpolate(torch.autograd.Function):
@@ -98,7 +100,7 @@ class _Interpolate(torch.autograd.Function):
         to_weights, to_attributes = torch.zeros_like(weights), torch.zeros_like(attributes)
         ctx.compiled.interpolate_backward(
             _array(attributes), _array(faces), triangle.numpy(), _array(weights),
-            _array(gradients[0].contiguous()), to_weights.numpy(), to_attributes.numpy(),
+            _array(gradients[0]), to_weights.numpy(), to_attributes.numpy(),
         )  # fmt: skip
         return to_attributes, to_weights, None, None, None
 

@@ -1,7 +1,8 @@
 """Rasterisation on a CPU as compiled loops; the formulas are those of ``torch_backend``, which they are tested against.
 
 The kernels are serial and release the interpreter's lock: numba's own parallel loops abort the process when two threads
-call them. They compute in double precision whatever they are given. The machine code is cached on disk.
+call them. They compute in double precision, and take positions in it. Each is compiled when it is first called with
+tensors of a type, so that a first picture waits for what it needs alone, and the machine code is cached on disk.
 """
 
 # mypy: disable-error-code="no-untyped-def"
@@ -11,7 +12,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from functools import cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -32,7 +33,7 @@ class Kernels(NamedTuple):
 
 @cache
 def kernels() -> Kernels | None:
-    """The compiled kernels, or None without a working numba."""
+    """The kernels, or None without a working numba."""
     try:
         import numba
     except Exception:  # a numba that does not fit the installed numpy raises more than ImportError
@@ -41,33 +42,14 @@ def kernels() -> Kernels | None:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                return _compiled(numba.njit, {"cache": keep, "nogil": True, "error_model": "numpy"})
+                compiled = numba.njit(cache=keep, nogil=True, error_model="numpy")
+                found = Kernels(*(compiled(globals()[name]) for name in Kernels._fields))
+                # The smallest is compiled now, to see that compiling and keeping what was compiled work here.
+                found.face_directions(np.zeros((3, 4)), np.zeros((1, 3), np.int64), np.zeros(1, np.int8))
+                return found
         except Exception:  # no writable cache directory, a full disk, or no working LLVM
             continue
     return None
-
-
-def _compiled(njit: Any, jit: dict[str, Any]) -> Kernels:
-    """All of them, for float32 and float64."""
-    mesh, image = "{0}[:,::1], int64[:,::1]", "int64[:,::1]"
-
-    def both(function: Callable[..., Any], types: str, result: str = "void") -> Callable[..., Any]:
-        return njit([f"{result}({types})".format(f) for f in ("float32", "float64")], **jit)(function)
-
-    return Kernels(
-        both(visible, f"{mesh}, {image}, float64[:,::1]"),
-        both(barycentrics, f"{mesh}, {image}, {{0}}[:,:,::1], {{0}}[:,::1]"),
-        both(barycentrics_backward, f"{mesh}, {image}, {{0}}[:,:,::1], {{0}}[:,::1], {{0}}[:,::1]"),
-        both(interpolate, f"{mesh}, {image}, {{0}}[:,:,::1], {{0}}[:,:,::1]"),
-        both(interpolate_backward, f"{mesh}, {image}, {{0}}[:,:,::1], {{0}}[:,:,::1], {{0}}[:,:,::1], {{0}}[:,::1]"),
-        both(face_directions, f"{mesh}, int8[::1]"),
-        both(
-            walk_edges,
-            f"{{0}}[:,::1], int64[:,::1], int64[:,::1], int8[::1], {image}, {{0}}[:,::1], float64, float64[::1], "
-            "int64[:,::1], int64[::1]",
-            "int64",
-        ),
-    )
 
 
 def visible(points, faces, triangle, depth):
@@ -78,9 +60,9 @@ def visible(points, faces, triangle, depth):
     height, width = triangle.shape
     for f in range(faces.shape[0]):
         i, j, k = faces[f, 0], faces[f, 1], faces[f, 2]
-        x0, y0, w0, z0 = np.float64(points[i, 0]), np.float64(points[i, 1]), np.float64(points[i, 2]), points[i, 3]
-        x1, y1, w1, z1 = np.float64(points[j, 0]), np.float64(points[j, 1]), np.float64(points[j, 2]), points[j, 3]
-        x2, y2, w2, z2 = np.float64(points[k, 0]), np.float64(points[k, 1]), np.float64(points[k, 2]), points[k, 3]
+        x0, y0, w0, z0 = points[i, 0], points[i, 1], points[i, 2], points[i, 3]
+        x1, y1, w1, z1 = points[j, 0], points[j, 1], points[j, 2], points[j, 3]
+        x2, y2, w2, z2 = points[k, 0], points[k, 1], points[k, 2], points[k, 3]
         left, right, top, bottom = 0, width - 1, 0, height - 1
         if w0 > 0 and w1 > 0 and w2 > 0:
             a, b, c = x0 / w0, x1 / w1, x2 / w2
@@ -128,7 +110,7 @@ def barycentrics(points, faces, triangle, weights, depth):
             if f < 0:
                 continue
             i, j, k = faces[f, 0], faces[f, 1], faces[f, 2]
-            w0, w1, w2 = np.float64(points[i, 2]), np.float64(points[j, 2]), np.float64(points[k, 2])
+            w0, w1, w2 = points[i, 2], points[j, 2], points[k, 2]
             x0, y0 = points[i, 0] - x * w0, points[i, 1] - y * w0
             x1, y1 = points[j, 0] - x * w1, points[j, 1] - y * w1
             x2, y2 = points[k, 0] - x * w2, points[k, 1] - y * w2
@@ -154,8 +136,8 @@ def barycentrics_backward(points, faces, triangle, grad_weights, grad_depth, gra
             if f < 0:
                 continue
             i, j, k = faces[f, 0], faces[f, 1], faces[f, 2]
-            w0, w1, w2 = np.float64(points[i, 2]), np.float64(points[j, 2]), np.float64(points[k, 2])
-            z0, z1, z2 = np.float64(points[i, 3]), np.float64(points[j, 3]), np.float64(points[k, 3])
+            w0, w1, w2 = points[i, 2], points[j, 2], points[k, 2]
+            z0, z1, z2 = points[i, 3], points[j, 3], points[k, 3]
             x0, y0 = points[i, 0] - x * w0, points[i, 1] - y * w0
             x1, y1 = points[j, 0] - x * w1, points[j, 1] - y * w1
             x2, y2 = points[k, 0] - x * w2, points[k, 1] - y * w2
@@ -230,9 +212,9 @@ def face_directions(points, faces, facing):
     """Write into ``facing`` (F,) whether faces are turned one way (1), the other (-1), or edge on (0)."""
     for f in range(faces.shape[0]):
         i, j, k = faces[f, 0], faces[f, 1], faces[f, 2]
-        x0, y0, w0 = np.float64(points[i, 0]), np.float64(points[i, 1]), np.float64(points[i, 2])
-        x1, y1, w1 = np.float64(points[j, 0]), np.float64(points[j, 1]), np.float64(points[j, 2])
-        x2, y2, w2 = np.float64(points[k, 0]), np.float64(points[k, 1]), np.float64(points[k, 2])
+        x0, y0, w0 = points[i, 0], points[i, 1], points[i, 2]
+        x1, y1, w1 = points[j, 0], points[j, 1], points[j, 2]
+        x2, y2, w2 = points[k, 0], points[k, 1], points[k, 2]
         d = x0 * (y1 * w2 - w1 * y2) + y0 * (w1 * x2 - x1 * w2) + w0 * (x1 * y2 - y1 * x2)
         facing[f] = 1 if d > 0 else (-1 if d < 0 else 0)
 
@@ -257,18 +239,8 @@ def walk_edges(points, ends, beside, facing, triangle, depth, slack, share, foun
         elif side == 0:
             continue
         i, j = ends[e, 0], ends[e, 1]
-        ax, ay, aw, az = (
-            np.float64(points[i, 0]),
-            np.float64(points[i, 1]),
-            np.float64(points[i, 2]),
-            np.float64(points[i, 3]),
-        )
-        bx, by, bw, bz = (
-            np.float64(points[j, 0]),
-            np.float64(points[j, 1]),
-            np.float64(points[j, 2]),
-            np.float64(points[j, 3]),
-        )
+        ax, ay, aw, az = points[i, 0], points[i, 1], points[i, 2], points[i, 3]
+        bx, by, bw, bz = points[j, 0], points[j, 1], points[j, 2], points[j, 3]
         front_a, front_b = aw + az, bw + bz
         if front_a < 0 and front_b < 0:
             continue

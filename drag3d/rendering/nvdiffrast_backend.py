@@ -28,8 +28,7 @@ class NvdiffrastBackend:
 
     def rasterize(self, clip: Tensor, faces: Tensor, size: Size) -> Fragments:
         """Fragments of clip-space positions ``(V, 4)`` and faces ``(F, 3)``; height and width are multiples of 8."""
-        if clip.device.type != "cuda" or clip.dtype != torch.float32:
-            raise InputError(f"nvdiffrast draws float32 on CUDA, not {clip.dtype} on {clip.device}; choose auto")
+        _check(clip)
         padded = tuple(-(-edge // 8) * 8 for edge in size)
         height, width = size
         # Pixels are added at the right and below: the view is made smaller towards the first row and column.
@@ -40,10 +39,13 @@ class NvdiffrastBackend:
         found, _ = _library().rasterize(_context(clip.device), fitted[None], triangles, list(padded), grad_db=False)
         found = found[0, :height, :width]
         triangle = found[..., 3].detach().long() - 1
-        covered = (triangle >= 0)[..., None]
+        covered = triangle >= 0
         weights = torch.cat([found[..., :2], 1 - found[..., :2].sum(dim=2, keepdim=True)], dim=2)
-        depth = torch.where(covered[..., 0], found[..., 2], torch.ones_like(found[..., 2]))
-        return Fragments(triangle, torch.where(covered, weights, torch.zeros_like(weights)), depth)
+        weights = torch.where(covered[..., None], weights, torch.zeros_like(weights))
+        # The depth that comes with the weights has no gradient.
+        z, w = self.interpolate(clip[:, 2:], faces, Fragments(triangle, weights, found[..., 2].detach())).unbind(2)
+        one = torch.ones_like(w)
+        return Fragments(triangle, weights, torch.where(covered, z, one) / torch.where(covered, w, one))
 
     def interpolate(self, attributes: Tensor, faces: Tensor, fragments: Fragments) -> Tensor:
         """Attributes ``(V, C)`` at pixels: ``(H, W, C)``, 0 where there is no face."""
@@ -66,6 +68,11 @@ def missing_nvdiffrast() -> str | None:
     except Exception as error:
         return f"nvdiffrast cannot be imported ({str(error)[:80] or type(error).__name__}); {WHERE}"
     return None
+
+
+def _check(clip: Tensor) -> None:
+    if clip.device.type != "cuda" or clip.dtype != torch.float32:
+        raise InputError(f"nvdiffrast draws float32 on CUDA, not {clip.dtype} on {clip.device}; choose auto")
 
 
 @cache
