@@ -75,11 +75,13 @@ def find_kaolin() -> Found:
 
 def found(name: str) -> Found:
     """A module by its dotted name, or in one phrase why it cannot be imported; never raises."""
+    package = name.partition(".")[0]
     try:
+        importlib.import_module(package)
         return Found(importlib.import_module(name))
     except ModuleNotFoundError as error:
-        if error.name == name.partition(".")[0]:
-            return Found(None, f"{error.name} is not installed")
+        if error.name == package:
+            return Found(None, f"{package} is not installed")
         return Found(None, f"{name} does not import: {_reason(error)}")
     except Exception as error:  # whatever a build for another PyTorch or CUDA may raise
         if name == "kaolin" and "placeholder" in str(error):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -21,7 +21,7 @@ from get3d_models import optional_parts
 class FlexiCubes:
     """Negative is inside; faces look to where the field grows."""
 
-    calls: list[dict[str, Any]] = []
+    calls: ClassVar[list[dict[str, Any]]] = []
 
     def __init__(self, device: str = "cuda") -> None:
         self.device = device
@@ -210,6 +210,9 @@ def _modules() -> dict[str, ModuleType]:
         modules[name] = ModuleType(name)
         for key, value in entries.items():
             setattr(modules[name], key, value)
+        parent, _, last = name.rpartition(".")
+        if parent:
+            setattr(modules[parent], last, modules[name])
     return modules
 
 

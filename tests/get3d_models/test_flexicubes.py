@@ -1,4 +1,4 @@
-"""Models trained with FlexiCubes: they load and keep without kaolin; with it, their surfaces come from the right numbers.
+"""Models trained with FlexiCubes load and keep without kaolin; with it, their surfaces come from the right numbers.
 
 kaolin itself is not on every machine: what it is given is checked with a stand-in, and where it is there, with itself.
 """
@@ -83,7 +83,7 @@ def volume(vertices: Tensor, faces: Tensor) -> float:
     return float((a * torch.linalg.cross(b, c)).sum() / 6)
 
 
-# ---- files ----------------------------------------------------------------------------------------------------------
+# ---- files --------------------------------------------------------------------------------
 
 
 @pytest.mark.usefixtures("no_kaolin")
@@ -155,7 +155,7 @@ def test_other_grids_and_other_ways_are_refused() -> None:
         plain.cube_weights(torch.zeros(1, 1, 8, 4), torch.zeros(1, plain.config.geometry_rows, 8))
 
 
-# ---- without kaolin ---------------------------------------------------------------------------------------------------
+# ---- without kaolin --------------------------------------------------------------------------------
 
 
 @pytest.mark.usefixtures("no_kaolin")
@@ -180,7 +180,7 @@ def test_a_kaolin_without_flexicubes_is_said_to_be_too_old(monkeypatch: pytest.M
         Ball(1.0).generator.sample(0).mesh  # noqa: B018
 
 
-# ---- the grid ---------------------------------------------------------------------------------------------------------
+# ---- the grid --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("n", "scale"), [(4, 1.0), (7, 0.8)])
@@ -236,7 +236,7 @@ def test_a_field_of_another_size_or_that_is_not_finite_is_refused(kaolin: object
         flexicubes_surface(grid, torch.full((125,), torch.nan), grid.vertices, lambda _: torch.zeros(0, 21))
 
 
-# ---- what FlexiCubes is given -------------------------------------------------------------------------------------------
+# ---- what FlexiCubes is given --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("sign", [1.0, -1.0])
@@ -299,7 +299,7 @@ def test_deformation_is_at_most_half_of_what_it_is_with_tetrahedra() -> None:
 
 def test_an_empty_shape_still_goes_to_flexicubes_by_the_official_rule(kaolin: list[dict[str, Tensor]]) -> None:
     ball = Ball(-1.0, radius=-0.1)  # raw field positive everywhere: outside
-    vertices, faces = ball.generator.shape(ball.latents).mesh
+    _, faces = ball.generator.shape(ball.latents).mesh
     given = kaolin[0]["scalar_field"]
     grid = cube_grid(CONFIG.grid_resolution, CONFIG.scale)
     assert bool((given[grid.boundary] < -1).all()) and float(given[grid.center]) < 1
@@ -321,7 +321,7 @@ def test_refreshing_a_moving_surface_gives_what_extracting_it_anew_gives(kaolin:
     torch.testing.assert_close(near["beta"], kaolin[-1]["beta"], atol=1e-5, rtol=1e-5)
 
 
-# ---- the real kaolin ----------------------------------------------------------------------------------------------------
+# ---- the real kaolin --------------------------------------------------------------------------------
 
 needs_kaolin = pytest.mark.skipif(
     not kaolin_is_available(), reason="NVIDIA's kaolin is not installed here; only its stand-in was tested"

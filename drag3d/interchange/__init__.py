@@ -1,0 +1,1 @@
+"""Handing shapes and cameras to other libraries and taking theirs."""
