@@ -28,10 +28,12 @@ class Neighbourhood:
     """The initial neighbourhoods of K handles, and where they are in other fields.
 
     :param handles: ``(K, D)``; ``offsets (M, D)`` fill a ball around each; ``spacing`` is that of finite differences.
+    :param magnification: lengths of points for a length of the body.
     """
 
-    def __init__(self, field: Field, handles: Tensor, offsets: Tensor, spacing: float):
+    def __init__(self, field: Field, handles: Tensor, offsets: Tensor, spacing: float, magnification: float = 1.0):
         self.handles, self.offsets, self.spacing = handles, offsets, spacing
+        self.magnification = magnification
         self.count, self.dimensions = handles.shape
         self.radius = float(offsets.norm(dim=1).max().clamp_min(1e-12))
         window = torch.exp(-WINDOW * (offsets.norm(dim=1) / self.radius) ** 2)
@@ -142,14 +144,18 @@ class Neighbourhood:
         points = self.points(self.unmoved()).flatten(0, 1)
         axes = torch.eye(self.dimensions, device=points.device) * self.spacing
         features = [field.descriptors(points + a) - field.descriptors(points - a) for a in axes]
-        self.feature_scale = self._inverse_slope(features)
+        self.feature_scale = _inverse_slope(features, self.spacing)
         if field.level(points[:1]) is None:
-            seen = [field.appearance(points + a) - field.appearance(points - a) for a in axes]
-            self.appearance_scale = self._inverse_slope(seen)
+            body, spacing = field.lift(points), self.spacing / self.magnification
+            axes = torch.eye(body.shape[1], device=points.device) * spacing
+            seen = [field.appearance(body + a) - field.appearance(body - a) for a in axes]
+            self.appearance_scale = self.magnification * _inverse_slope(seen, spacing)
         else:
             levels = [field.level(points + a) - field.level(points - a) for a in axes]  # type: ignore[operator]
-            self.level_scale = self._inverse_slope([level[:, None] for level in levels])
+            self.level_scale = _inverse_slope([level[:, None] for level in levels], self.spacing)
 
-    def _inverse_slope(self, differences: list[Tensor]) -> float:
-        slope = torch.stack(differences).square().sum(dim=(0, 2)).mean().sqrt() / (2 * self.spacing)
-        return float(1 / slope.clamp_min(1e-12))
+
+def _inverse_slope(differences: list[Tensor], spacing: float) -> float:
+    """One over the root mean square slope, of differences ``(M, C)`` along each axis over twice the spacing."""
+    slope = torch.stack(differences).square().sum(dim=(0, 2)).mean().sqrt() / (2 * spacing)
+    return float(1 / slope.clamp_min(1e-12))

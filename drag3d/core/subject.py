@@ -1,4 +1,8 @@
-"""What the core needs of a thing that can be dragged. D is the dimension of its points, C of its features."""
+"""What the core needs of a thing that can be dragged. D is the dimension of its points, C of its features.
+
+Handles need not live where the body does: of a shape that is dragged in a picture, handles are pixels (D = 2) and the
+body's own points are in space. E is the dimension of these; for everything else it is D, and a place is a point.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +23,11 @@ class Field(Protocol):
         ...
 
     def appearance(self, points: Tensor) -> Tensor:
-        """What is seen at points ``(M, C)``: tells whether the rest has changed; if nothing else the descriptors."""
+        """What is seen at points of the body ``(M, E)``: ``(M, C)``, tells whether the rest has changed."""
+        ...
+
+    def lift(self, points: Tensor) -> Tensor:
+        """The points of the body ``(M, E)`` that are found at points ``(M, D)``; detached."""
         ...
 
     def level(self, points: Tensor) -> Tensor | None:
@@ -41,7 +49,9 @@ class Subject(Protocol):
     groups: Tensor
     """(R,) which rows come from the same mapping network, by number: those move together by preference"""
     rest: Tensor
-    """(M, D) samples spread over the whole subject, of which all that lies far from the handles should rather stay"""
+    """(M, E) samples spread over the whole body, of which all that lies far from the handles should rather stay"""
+    magnification: float
+    """Lengths of points for a length of the body: pixels per world unit of a view, else 1"""
     tolerance: float
     """Distance at which a handle counts as arrived, by default"""
     patch_radius: float
@@ -62,6 +72,10 @@ class Subject(Protocol):
     """How many samples the whole subject has, for a mean over all of it"""
     step_length: float
     """One unit of motion supervision: the spacing of the feature samples the paper's method steps by"""
+
+    def places(self, body: Tensor) -> Tensor:
+        """Where points of the body ``(M, E)`` are to be found at the start: ``(M, D)``."""
+        ...
 
     def field(self, latents: Tensor, centers: Tensor, radius: float) -> Field:
         """One synthesis of latent rows ``(R, w_dim)``, to be asked mainly within ``radius`` of ``centers`` (K, D)."""

@@ -74,6 +74,10 @@ class ImageField:
             images = generator.synthesis.run(self.ws, windows, self.subject.noise, images=True)[1]
         return FeatureMap(images[-1], windows[-1], generator.size) if images else self.whole
 
+    def lift(self, points: Tensor) -> Tensor:
+        """The points themselves: an image is its own body."""
+        return points.detach()
+
     def level(self, points: Tensor) -> Tensor | None:
         """None: an image has no surface."""
         return None
@@ -124,7 +128,7 @@ class ImageSubject:
         self.anchor_radius = max(2.0, ANCHOR_SHARE * height)
         self.rest_distance = REST_SHARE * height
         self.hold_weight = HOLD_WEIGHT
-        self.step_length = 1.0
+        self.step_length = self.magnification = 1.0
         self.tolerance = max(2 * scale, 2.0 if self.released else 1.0)
         self.learning_rate, self.latent_unit = PAPER_RATE, 1.0
         self.extent = width * height
@@ -146,6 +150,10 @@ class ImageSubject:
         shares = (torch.arange(edge, device=self.start.device) + 0.5) / max(1, edge)
         across, down = torch.meshgrid(shares, shares, indexing="xy")
         return (torch.stack([across.flatten(), down.flatten()], dim=1) * (self.last_pixel + 1) - 0.5).round()
+
+    def places(self, body: Tensor) -> Tensor:
+        """The pixels themselves."""
+        return body
 
     def rows(self, moved: Tensor) -> Tensor:
         """All rows ``(1, rows, w_dim)`` for moved rows ``(R, w_dim)``."""

@@ -52,20 +52,29 @@ class SurfaceField:
 
         Triplane features belong to a place in space; what the decoder makes of them belongs to a place on the body.
         """
-        config, parts = self.generator.config, []
-        for name in self.subject.feature_planes:
-            features = self._features(name, points)[None]
-            if name == "geometry":
-                ws = self.ws_geometry[:, config.plane_geometry_rows :]
-                parts.append(self.generator.sdf_decoder.hidden(features, ws)[0])
-            else:
-                ws = self.ws_texture[:, len(config.channels) :]
-                parts.append(self.generator.texture_decoder.hidden(features, ws)[0])
-        return torch.cat(parts, dim=1)
+        return torch.cat([self.activations(name, points) for name in self.subject.feature_planes], dim=1)
+
+    def activations(self, name: str, points: Tensor) -> Tensor:
+        """Of the last hidden layer of the decoder of "geometry" or "texture": ``(M, C)`` at world points ``(M, 3)``."""
+        config, features = self.generator.config, self._features(name, points)[None]
+        if name == "geometry":
+            return self.generator.sdf_decoder.hidden(features, self.ws_geometry[:, config.plane_geometry_rows :])[0]
+        return self.generator.texture_decoder.hidden(features, self.ws_texture[:, len(config.channels) :])[0]
+
+    def colors(self, points: Tensor) -> Tensor:
+        """Colours as the network gives them, nominally in [-1, 1]: ``(M, 3)`` at world points ``(M, 3)``."""
+        features = self._features("texture", points)[None]
+        return self.generator.raw_colors(
+            self.generator.texture_features(features, self.ws_texture), self.ws_texture
+        )[0]
 
     def appearance(self, points: Tensor) -> Tensor:
         """The descriptors."""
         return self.descriptors(points)
+
+    def lift(self, points: Tensor) -> Tensor:
+        """The points themselves: handles are where the body is."""
+        return points.detach()
 
     def level(self, points: Tensor) -> Tensor | None:
         """Signed field ``(M,)`` at world points ``(M, 3)``: positive inside, zero on the extracted surface.
@@ -74,7 +83,7 @@ class SurfaceField:
         """
         if self.subject.latents_moved == "texture":
             return None
-        return self._level(points)
+        return self.signed(points)
 
     def _features(self, name: str, points: Tensor) -> Tensor:
         return self.generator.features(self._planes(name, points), points[None])[0]
@@ -86,7 +95,8 @@ class SurfaceField:
                 return local
         return getattr(self.whole, name)
 
-    def _level(self, points: Tensor, detached: bool = False) -> Tensor:
+    def signed(self, points: Tensor, detached: bool = False) -> Tensor:
+        """Signed field ``(M,)`` at world points ``(M, 3)``; ``detached`` from the latents."""
         generator, ws = self.generator, self.ws_geometry.detach() if detached else self.ws_geometry
 
         def features(at: Tensor) -> Tensor:  # each time anew: a deformed point may lie outside the windows
@@ -105,7 +115,7 @@ class SurfaceField:
         for _ in range(NEWTON_STEPS):
             with torch.enable_grad():
                 points.requires_grad_(True)
-                level = self._level(points, detached=True)
+                level = self.signed(points, detached=True)
                 (slope,) = torch.autograd.grad(level.sum(), points)
             step = level.detach()[:, None] * slope / slope.square().sum(dim=1, keepdim=True).clamp_min(1e-6)
             length_of_step = step.norm(dim=1, keepdim=True)
@@ -151,7 +161,7 @@ class SurfaceSubject:
         # The paper's radii are 3 and 12 pixels of a 512 px image, its step one sample of a map of 128.
         self.patch_radius = 3.0 * length / 128
         self.search_radius = 12.0 * length / 128
-        self.hold_weight = HOLD_WEIGHT
+        self.hold_weight, self.magnification = HOLD_WEIGHT, 1.0
         self.anchor_radius, self.rest_distance = 2.0 * self.patch_radius, 8.5 * self.patch_radius
         self.step_length = length / min(128, config.resolution)
         shape = generator.shape(self.latents)
@@ -180,6 +190,10 @@ class SurfaceSubject:
                 parts.append(spread.directions.expand(rows, -1, -1))
         widest = max(p.shape[1] for p in parts)
         return torch.cat([torch.nn.functional.pad(p, (0, 0, 0, widest - p.shape[1])) for p in parts])
+
+    def places(self, body: Tensor) -> Tensor:
+        """The points themselves."""
+        return body
 
     def rows(self, moved: Tensor) -> tuple[Tensor, Tensor]:
         """Geometry and texture rows ``(1, rows, w_dim)`` for moved rows ``(R, w_dim)``."""

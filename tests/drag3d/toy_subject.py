@@ -56,6 +56,9 @@ class WarpedField:
     def appearance(self, points: Tensor) -> Tensor:
         return self.features(points)
 
+    def lift(self, points: Tensor) -> Tensor:
+        return points.detach()
+
     def level(self, points: Tensor) -> Tensor | None:
         return None if self.normal is None else (self._unwarped(points) - self.center) @ self.normal
 
@@ -83,6 +86,9 @@ class ToyField:
 
     def appearance(self, points: Tensor) -> Tensor:
         return self.features(points)
+
+    def lift(self, points: Tensor) -> Tensor:
+        return points.detach()
 
     def level(self, points: Tensor) -> Tensor | None:
         if not self.subject.solid:
@@ -128,10 +134,14 @@ class ToySubject:
         self.learning_rate, self.latent_unit = 0.02, deviation
         self.extent, self.hold_weight = 1000, 30.0
         self.anchor_radius, self.rest_distance = 2 * self.patch_radius, 8.5 * self.patch_radius
+        self.magnification = 1.0
         self.syntheses = self.probes = 0
         if solid:
             self.rest = self.field(self.start, self.centers, 1.0).snap(self.rest)
         self.syntheses = 0
+
+    def places(self, body: Tensor) -> Tensor:
+        return body
 
     def field(self, latents: Tensor, centers: Tensor, radius: float) -> ToyField:
         if torch.is_grad_enabled():

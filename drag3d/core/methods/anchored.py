@@ -65,10 +65,11 @@ class Anchored:
 
     def begin(self, field: Field) -> None:
         """Keep the initial neighbourhoods and what must stay."""
-        self.neighbourhood = Neighbourhood(field, self.start_handles, self.offsets, 0.5 * self.subject.step_length)
+        spacing, magnification = 0.5 * self.subject.step_length, self.subject.magnification
+        self.neighbourhood = Neighbourhood(field, self.start_handles, self.offsets, spacing, magnification)
         self.placement = self.predicted = self.neighbourhood.unmoved()
         rest = self.subject.rest
-        near = torch.cdist(rest, torch.cat([self.start_handles, self.targets])).amin(dim=1)
+        near = torch.cdist(self.subject.places(rest), torch.cat([self.start_handles, self.targets])).amin(dim=1)
         self.rest_weight = REST_WEIGHT * (1 - torch.exp(-(near / self.subject.rest_distance).square()))
         self.still = rest if self.hold is None else torch.cat([rest, self.hold])
         with torch.no_grad():
