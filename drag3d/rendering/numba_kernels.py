@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 SLACK = 1e-6  # pixels that a bounding box is enlarged by, against rounding
+FLAT = 1e-14  # a determinant below this share of its terms is that of a triangle without area
 
 
 class Kernels(NamedTuple):
@@ -85,7 +86,9 @@ def visible(points, faces, triangle, depth):
         n1x, n1y, n1z = y2 * w0 - w2 * y0, w2 * x0 - x2 * w0, x2 * y0 - y2 * x0
         n2x, n2y, n2z = y0 * w1 - w0 * y1, w0 * x1 - x0 * w1, x0 * y1 - y0 * x1
         determinant = x0 * n0x + y0 * n0y + w0 * n0z
-        if determinant == 0 or not np.isfinite(determinant):
+        terms = abs(x0) * (abs(y1 * w2) + abs(w1 * y2)) + abs(y0) * (abs(w1 * x2) + abs(x1 * w2))
+        terms += abs(w0) * (abs(x1 * y2) + abs(y1 * x2))
+        if not abs(determinant) > FLAT * terms:
             continue
         sign = 1.0 if determinant > 0 else -1.0
         for y in range(top, bottom + 1):
@@ -215,8 +218,10 @@ def face_directions(points, faces, facing):
         x0, y0, w0 = points[i, 0], points[i, 1], points[i, 2]
         x1, y1, w1 = points[j, 0], points[j, 1], points[j, 2]
         x2, y2, w2 = points[k, 0], points[k, 1], points[k, 2]
-        d = x0 * (y1 * w2 - w1 * y2) + y0 * (w1 * x2 - x1 * w2) + w0 * (x1 * y2 - y1 * x2)
-        facing[f] = 1 if d > 0 else (-1 if d < 0 else 0)
+        determinant = x0 * (y1 * w2 - w1 * y2) + y0 * (w1 * x2 - x1 * w2) + w0 * (x1 * y2 - y1 * x2)
+        terms = abs(x0) * (abs(y1 * w2) + abs(w1 * y2)) + abs(y0) * (abs(w1 * x2) + abs(x1 * w2))
+        terms += abs(w0) * (abs(x1 * y2) + abs(y1 * x2))
+        facing[f] = 0 if not abs(determinant) > FLAT * terms else (1 if determinant > 0 else -1)
 
 
 def walk_edges(points, ends, beside, facing, triangle, depth, slack, share, found, place):

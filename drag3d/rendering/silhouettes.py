@@ -21,6 +21,7 @@ from torch import Tensor
 from drag3d.rendering.fragments import Fragments
 
 DEPTH_SLACK = 1e-7  # what lies beside a silhouette counts as behind it from this difference of depth on
+FLAT = 1e-14  # a determinant below this share of its terms is that of a triangle without area
 
 
 @dataclass(frozen=True)
@@ -82,14 +83,25 @@ def silhouette_edges(points: Tensor, topology: Topology, faces: Tensor) -> tuple
     That side is the sign of ``det(A, B, p)`` for pixels p = (x, y, 1) of the surface, with the ends A and B as they
     stand in ``points (V, 4)`` = (x w, y w, w, z). Faces seen from the edge on are no faces at all.
     """
-    corner = points[:, :3][faces]
-    facing = (corner[:, 0] * torch.linalg.cross(corner[:, 1], corner[:, 2])).sum(dim=1).sign()
+    facing = determinants(points[:, :3][faces]).sign()
     one, other = facing[topology.faces[:, 0]], facing[topology.faces[:, 1].clamp_min(0)]
     border = topology.faces[:, 1] < 0
     edges = torch.nonzero(border & (one != 0) | ~border & (one != other))[:, 0]
     one, other = one[edges], torch.where(border, 0.0, other)[edges]
     # The second face runs through the edge the other way, so its sign counts with a minus; either tells the side.
     return edges, torch.where(one != 0, one, -other)
+
+
+def determinants(corners: Tensor) -> Tensor:
+    """Those of corners ``(F, 3, 3)`` = (x w, y w, w), positive or negative as faces are turned; 0 for flat faces.
+
+    Rounding gives a flat face a small one, which is told by the size of the terms that it is the sum of.
+    """
+    a, b, c = corners.unbind(1)
+    first, second = b.roll(-1, dims=1) * c.roll(-2, dims=1), b.roll(-2, dims=1) * c.roll(-1, dims=1)
+    determinant = (a * (first - second)).sum(dim=1)
+    terms = (a.abs() * (first.abs() + second.abs())).sum(dim=1)
+    return torch.where(determinant.abs() > FLAT * terms, determinant, torch.zeros_like(determinant))
 
 
 def crossings_by_torch(points: Tensor, topology: Topology, faces: Tensor, fragments: Fragments) -> Crossings:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from drag3d.rendering.camera import Size, screen_points
 from drag3d.rendering.fragments import Fragments
-from drag3d.rendering.silhouettes import Crossings, Topology, crossings_by_torch
+from drag3d.rendering.silhouettes import Crossings, Topology, crossings_by_torch, determinants
 
 PAIRS_AT_ONCE = 1 << 22
 SLACK = 1e-6  # pixels that a bounding box is enlarged by, against rounding
@@ -76,13 +76,13 @@ def barycentrics_by_torch(points: Tensor, faces: Tensor, triangle: Tensor) -> tu
     are e_i / sum e and the depth is sum e_i z_i / sum e_i w_i.
     """
     rows, columns = torch.nonzero(triangle >= 0, as_tuple=True)
-    corners = points[faces[triangle[rows, columns]]]  # (P, 3, 4)
+    corners = _precise(points)[faces[triangle[rows, columns]]]  # (P, 3, 4)
     w, z = corners[:, :, 2], corners[:, :, 3]
     x = corners[:, :, 0] - columns[:, None].to(w.dtype) * w
     y = corners[:, :, 1] - rows[:, None].to(w.dtype) * w
     edge = torch.stack([x[:, i] * y[:, j] - y[:, i] * x[:, j] for i, j in ((1, 2), (2, 0), (0, 1))], dim=1)
-    weights = edge / edge.sum(dim=1, keepdim=True)
-    depth = (edge * z).sum(dim=1) / (edge * w).sum(dim=1)
+    weights = (edge / edge.sum(dim=1, keepdim=True)).to(points.dtype)
+    depth = ((edge * z).sum(dim=1) / (edge * w).sum(dim=1)).to(points.dtype)
     barycentric = weights.new_zeros(*triangle.shape, 3).index_put((rows, columns), weights)
     return barycentric, depth.new_ones(triangle.shape).index_put((rows, columns), depth)
 
@@ -95,7 +95,7 @@ def _covers(corners: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     v0, v1, v2 = corners[:, :, :3].unbind(1)
     normals = torch.stack([torch.linalg.cross(a, b) for a, b in ((v1, v2), (v2, v0), (v0, v1))], dim=1)
     edge = normals[:, :, 0] * x[:, None] + normals[:, :, 1] * y[:, None] + normals[:, :, 2]
-    determinant = (v0 * normals[:, 0]).sum(dim=1)
+    determinant = determinants(corners[:, :, :3])
     inside = ((edge * determinant.sign()[:, None]) >= 0).all(dim=1) & (determinant != 0)
     z = (edge * corners[:, :, 3]).sum(dim=1) / determinant
     return inside & (z >= -1) & (z <= 1), z
