@@ -6,11 +6,22 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from drag3d.core import DragSettings, DragStep, StopReason
-    from drag3d.session import Box, Point, Region, Session, Sphere, Vertices
+    from drag3d.session import Box, Point, Region, Session, Sphere, Vertices, Viewpoint
 
 __version__ = "0.1.0"
 
-__all__ = ["Box", "DragSettings", "DragStep", "Point", "Region", "Session", "Sphere", "StopReason", "Vertices"]
+__all__ = [
+    "Box",
+    "DragSettings",
+    "DragStep",
+    "Point",
+    "Region",
+    "Session",
+    "Sphere",
+    "StopReason",
+    "Vertices",
+    "Viewpoint",
+]
 
 _HOMES = {
     "Box": "drag3d.session",
@@ -22,6 +33,7 @@ _HOMES = {
     "Sphere": "drag3d.session",
     "StopReason": "drag3d.core",
     "Vertices": "drag3d.session",
+    "Viewpoint": "drag3d.session",
 }
 
 

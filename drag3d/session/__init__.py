@@ -8,6 +8,7 @@ from drag3d.session.report import report, write_report
 from drag3d.session.result import DragResult
 from drag3d.session.session import Session
 from drag3d.session.state import Point, State
+from drag3d.session.viewpoint import Viewpoint
 
 __all__ = [
     "Box",
@@ -21,6 +22,7 @@ __all__ = [
     "Sphere",
     "State",
     "Vertices",
+    "Viewpoint",
     "report",
     "write_report",
 ]

@@ -43,6 +43,15 @@ def triple(what: str, values: Any) -> tuple[float, float, float]:
     return found[0], found[1], found[2]
 
 
+def pixel(what: str, values: Any) -> Position:
+    """Two finite numbers x, y, from a sequence, an array or a tensor."""
+    axes = "x,y in pixels"
+    found = numbers(what, values, axes)
+    if len(found) != 2:
+        raise InputError(f"{what} must be {axes}, not {_short(values)}")
+    return found
+
+
 def place(point: Position) -> str:
     """A point as text, to four digits."""
     return f"({', '.join(f'{v:.4g}' for v in point)})"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +14,7 @@ from drag3d.core import Drag, DragSettings, DragStep, StopReason
 from drag3d.session import checks
 from drag3d.session.kinds import Kind
 from drag3d.session.result import DragResult, settings_used
-from drag3d.session.state import State
+from drag3d.session.state import Point, Position, State
 from get3d_models.errors import InputError
 
 
@@ -29,9 +29,9 @@ class Dragging:
         _check_free(kind, state, active)
         self.kind = kind
         settings = kind.completed(settings)
-        self.subject = kind.subject(state.latents, settings, latents_moved)
+        self.subject = self._subject(state, settings, latents_moved)
         hold = None if state.region is None else kind.held(state.region, state.latents, self.subject)
-        handles, targets = (torch.tensor([getattr(p, end) for p in points], dtype=torch.float32) for end in _ENDS)
+        handles, targets = (self._placed([getattr(p, end) for p in points]) for end in ("handle", "target"))
         self.drag = Drag(self.subject, handles, targets, settings, hold)
         self.result = DragResult(
             settings=settings_used(settings, self.drag),
@@ -58,6 +58,19 @@ class Dragging:
         """All latents, on the CPU, of a step's moved rows."""
         return self.kind.on_cpu(self.subject.unpack(step.latents))
 
+    def _subject(self, state: State, settings: DragSettings, latents_moved: str | None) -> Any:
+        """What the core drags."""
+        return self.kind.subject(state.latents, settings, latents_moved)
+
+    def _placed(self, points: Sequence[Position]) -> torch.Tensor:
+        """Coordinates of points as the core has them: ``(K, D)``."""
+        return torch.tensor(points, dtype=torch.float32)
+
+    def _moved(self, points: Sequence[Point], step: DragStep) -> list[Point]:
+        """The points that take part, after a step."""
+        self.result.ends = [tuple(place) for place in step.handles.tolist()]
+        return [replace(point, handle=end) for point, end in zip(points, self.result.ends, strict=True)]
+
     def _after(self, step: DragStep, state: State) -> State:
         result = self.result
         result.steps, result.reason = step.index, step.reason or StopReason.ASKED
@@ -65,14 +78,10 @@ class Dragging:
         if step.index == 0:
             return state
         result.losses.append(step.loss)
-        result.ends = [tuple(place) for place in step.handles.tolist()]
         points = list(state.points)
-        for index, handle in zip(result.points, result.ends, strict=True):
-            points[index] = replace(points[index], handle=handle)
+        for index, point in zip(result.points, self._moved([points[i] for i in result.points], step), strict=True):
+            points[index] = point
         return replace(state, latents=self.unpack(step), points=tuple(points))
-
-
-_ENDS = ("handle", "target")
 
 
 def _check_free(kind: Kind[Any, Any, Any, Any], state: State, active: tuple[int, ...]) -> None:

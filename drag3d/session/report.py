@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 def report(session: Session) -> dict[str, Any]:
     """The last drag of a session. "unit" is that of all lengths; "percent" is of the diagonal before the drag.
 
+    Of a drag in a view, lengths and the diagonal are those of its picture, places of handles those of points in space,
+    with their pixels beside them.
+
     Raises InputError when nothing has been dragged since the session was made or opened.
     """
     result = session.last_drag
@@ -31,7 +34,8 @@ def report(session: Session) -> dict[str, Any]:
         "torch": str(torch.__version__),
         "device": result.device,
         "kind": session.kind,
-        "unit": session.unit,
+        "unit": "px" if result.view else session.unit,
+        "view": None if result.view is None else result.view.view.described(),
         "model": {
             "name": session.generator.name,
             "sha256": session.generator.fingerprint,
@@ -77,4 +81,8 @@ def _handles(session: Session) -> list[dict[str, Any]]:
             "remaining": distance,
             "remaining_percent": 100 * distance / result.diagonal,
         })  # fmt: skip
+        if result.view is not None:
+            number = result.points.index(index)
+            pixels = {name: list(getattr(result.view, f"{name}s")[number]) for name in ("start", "end", "target")}
+            rows[-1] |= {"pixels": pixels, "hidden_at_step": result.view.hidden[number]}
     return rows

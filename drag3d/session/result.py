@@ -3,14 +3,33 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from drag3d.core import Drag, DragSettings, StopReason
 from drag3d.session.state import Position, State
 
+if TYPE_CHECKING:
+    from drag3d.session.viewpoint import Viewpoint
+
+
+@dataclass
+class ViewResult:
+    """Where things were in the picture that a shape was dragged in; in pixels, for the points that took part."""
+
+    view: Viewpoint
+    starts: list[Position]
+    ends: list[Position]
+    targets: list[Position]
+    hidden: list[int | None] = field(default_factory=list)
+    """At which step something else of the shape came before the handle; None where nothing did"""
+
+    def __post_init__(self) -> None:
+        self.hidden = self.hidden or [None] * len(self.starts)
+
 
 @dataclass
 class DragResult:
-    """What the last drag did; filled in step by step. Lengths are world units, or pixels."""
+    """What the last drag did; filled in step by step. Lengths are world units; pixels of an image, and in a view."""
 
     settings: DragSettings
     """As used: what the caller left open is filled in with what the method or the subject proposed."""
@@ -22,17 +41,19 @@ class DragResult:
     """Indices of the points that took part"""
     tolerance: float
     diagonal: float
-    """Of the shape's bounding box before the drag, or of the image"""
+    """Of the shape's bounding box before the drag, or of the image or the view's picture"""
     held: int
     """Points the region held in place"""
     distances: list[float]
     """From each handle that took part to its target, at the end"""
     ends: list[Position]
-    """Where tracking found these handles at the end"""
+    """Where tracking found these handles at the end: coordinates of points, also of a drag in a view"""
     losses: list[float] = field(default_factory=list)
     steps: int = 0
     seconds: float = 0.0
     reason: StopReason = StopReason.ASKED
+    view: ViewResult | None = None
+    """Of a shape that was dragged in a picture"""
 
 
 def settings_used(settings: DragSettings, drag: Drag) -> DragSettings:

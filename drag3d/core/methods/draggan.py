@@ -26,7 +26,8 @@ class DragGAN:
     """
 
     def __init__(self, subject: Subject, handles: Tensor, targets: Tensor, settings: DragSettings, hold: Tensor | None):
-        self.subject, self.targets, self.hold = subject, targets, hold
+        self.subject, self.targets = subject, targets
+        self.hold = hold = None if hold is None else subject.places(hold)
         self.start_handles = handles
         self.step_length = settings.step_length or subject.step_length
         self.hold_weight = HOLD_WEIGHT if settings.hold_weight is None else settings.hold_weight
