@@ -54,15 +54,20 @@ class Shape:
 
     @cached_property
     def normals(self) -> Tensor:
-        """Smooth unit normals of the vertices, ``(V, 3) float32``: the slope of the field, measured over a texel.
+        """Smooth unit normals of the vertices, ``(V, 3) float32``: see :meth:`normals_of`."""
+        return self.normals_of(self.vertices, self.faces)
 
-        Marching tetrahedra makes triangles of very different sizes, and normals averaged from them show every facet.
-        Where the slope contradicts the triangles, as on folds finer than a texel, the triangles are right.
+    def normals_of(self, vertices: Tensor, faces: Tensor) -> Tensor:
+        """Smooth unit normals ``(V, 3)`` of any mesh of this surface: the slope of the field, measured over a texel.
+
+        vertices ``(V, 3) float32``, faces ``(F, 3) int64``. Marching tetrahedra makes triangles of very different
+        sizes, and normals averaged from them show every facet. Where the slope contradicts the triangles, as on folds
+        finer than a texel, the triangles are right.
         """
-        from_faces = vertex_normals(self.vertices, self.faces)
+        from_faces = vertex_normals(vertices, faces)
         spacing = 0.5 * self.generator.box[1] / self.generator.config.resolution
-        axes = torch.eye(3, device=self.vertices.device) * spacing
-        slope = [self.signed_distance(self.vertices - a) - self.signed_distance(self.vertices + a) for a in axes]
+        axes = torch.eye(3, device=vertices.device) * spacing
+        slope = [self.signed_distance(vertices - a) - self.signed_distance(vertices + a) for a in axes]
         outward = torch.nn.functional.normalize(torch.stack(slope, dim=1), dim=1)
         agrees = (outward * from_faces).sum(dim=1, keepdim=True) > 0.5
         return torch.where(agrees, outward, from_faces)

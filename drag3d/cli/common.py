@@ -31,6 +31,7 @@ OTHERS = {
         "texture_seed": "", "move_boxes": "; for images use --mask", "move_spheres": "; for images use --mask",
         "stay_boxes": "; for images use --mask", "stay_spheres": "; for images use --mask",
         "latents": "; for images use --layers", "features": "; for images use --feature-block", "turntable": "",
+        "texture_size": "", "unwrap": "", "vertex_colors": "", "resolution": "", "smooth": "", "simplify": "",
     },
 }  # fmt: skip
 DEVICES = ("auto", "cpu", "cuda", "mps")
@@ -139,3 +140,8 @@ class Voice:
     def note(self, text: str) -> None:
         """Something the user did not ask for, but should know."""
         click.echo(f"note: {text}", err=True)
+
+
+def silent(voice: Voice) -> bool | None:
+    """Whether progress bars are off, for tqdm: None shows one only where standard error is a terminal."""
+    return True if voice.quiet else None

@@ -19,6 +19,7 @@ from drag3d.cli.common import (
     quiet_option,
     seed_options,
 )
+from drag3d.cli.exporting import companion_outputs, export, export_options, export_settings
 from drag3d.cli.values import Ball, NamedOffset, Place, PlacePair, TriplePair
 from get3d_models.errors import InputError
 
@@ -76,6 +77,7 @@ def _settings_options(command: Any) -> Any:
 @click.option(
     "--out", type=click.Path(path_type=Path), required=True, help="A .glb, .obj, .ply or .stl, or a .png or .jpg file."
 )
+@export_options
 @click.option("--report", type=click.Path(path_type=Path), help="Write what was done and how it went, as JSON.")
 @click.option("--picture", type=click.Path(path_type=Path), help="Draw before and after, as PNG.")
 @click.option("--animation", type=click.Path(path_type=Path), help="Show the drag step by step: a .mp4 or .gif file.")
@@ -116,6 +118,7 @@ def drag(
         raise InputError(f"--variant {options['variant']} is one of --method draggan; give that too")
     check_outputs([
         ("--out", out, MESHES + IMAGES),
+        *companion_outputs(out, options),
         ("--report", report, (".json",)),
         ("--picture", picture, (".png",)),
         ("--animation", animation, ANIMATIONS),
@@ -123,6 +126,7 @@ def drag(
     ])  # fmt: skip
     _check_animation(animation, turntable)
     generator = opened(model, device, out)
+    settings = export_settings(out, options)
     for option, place in [("--point ", p) for p, _ in points] + [(f"--keypoint {name}:", p) for name, p in keypoints]:
         check_coordinates(generator, option, place)
     from drag3d.cli.running import run_drag, summary, try_animation, try_picture
@@ -148,7 +152,7 @@ def drag(
         raise
     for note in session.notes[said:]:
         voice.note(note)
-    session.export(out)
+    export(session, out, settings, voice)
     if report:
         write_report(report, session)
     drawn = picture is not None and try_picture(session, picture, voice)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
+from drag3d.cli.common import silent
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -18,9 +20,7 @@ def run_drag(session: Session, voice: Voice, film: Film | None = None) -> None:
     """Drag to the end. Ctrl-C ends it too: the session then holds (and has saved, with autosave) the last step."""
     with (
         closing(session.drag()) as steps,
-        tqdm(
-            total=session.settings.max_steps, desc="dragging", unit="step", leave=False, disable=_silent(voice)
-        ) as bar,
+        tqdm(total=session.settings.max_steps, desc="dragging", unit="step", leave=False, disable=silent(voice)) as bar,
     ):
         for step in steps:
             if film is not None:
@@ -48,10 +48,6 @@ def _length(session: Session, distance: float) -> str:
     return f"{distance / session.last_drag.diagonal:.1%} of the diagonal"
 
 
-def _silent(voice: Voice) -> bool | None:
-    return True if voice.quiet else None  # None: a bar only where standard error is a terminal
-
-
 def try_picture(session: Session, path: Path, voice: Voice) -> bool:
     """Draw before and after; on a machine that cannot draw, say so in one line and go on."""
     from drag3d.export import NoPicture
@@ -68,7 +64,7 @@ def try_animation(film: Film, path: Path, voice: Voice, *, turntable: bool = Fal
     """Write the animation; on a machine that cannot draw shapes, say so in one line and go on."""
     from drag3d.export import NoPicture
 
-    with tqdm(desc="drawing", unit="picture", leave=False, disable=_silent(voice)) as bar:
+    with tqdm(desc="drawing", unit="picture", leave=False, disable=silent(voice)) as bar:
 
         def told(done: int, total: int) -> None:
             bar.total = total

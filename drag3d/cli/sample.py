@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -16,6 +17,7 @@ from drag3d.cli.common import (
     quiet_option,
     seed_options,
 )
+from drag3d.cli.exporting import companion_outputs, export, export_options, export_settings
 
 
 @click.command()
@@ -24,6 +26,7 @@ from drag3d.cli.common import (
 @click.option(
     "--out", type=click.Path(path_type=Path), required=True, help="A .glb, .obj, .ply or .stl, or a .png or .jpg file."
 )
+@export_options
 @device_option
 @quiet_option
 def sample(
@@ -36,21 +39,23 @@ def sample(
     out: Path,
     device: str,
     quiet: bool,
+    **options: Any,
 ) -> None:
     """Write the shape or image of a seed.
 
     MODEL is the name of an embedded model or a checkpoint file; whether it makes shapes or images follows from it.
     """
-    check_outputs([("--out", out, MESHES + IMAGES)])
+    check_outputs([("--out", out, MESHES + IMAGES), *companion_outputs(out, options)])
     generator = opened(model, device, out)
+    settings = export_settings(out, options)
     from drag3d.session import Session
 
     voice = Voice(quiet)
     session = Session(generator, seed, texture_seed, truncation, label=label)
-    session.export(out)
+    faces = export(session, out, settings, voice)
     if session.kind == "image":
         height, width = session.image.shape[:2]
         size = f"{width} x {height} pixels"
     else:
-        size = f"{len(session.shape.vertices)} vertices, {len(session.shape.faces)} faces"
+        size = f"{faces} faces"
     voice.say(f"wrote {out}: {session.generator.name}, seed {seed}, {size}")

@@ -1,23 +1,37 @@
 """Files people can use: meshes for other programs, and pictures and animations of an edit."""
 
 from drag3d.export.animation import ANIMATION_SUFFIXES, write_animation
+from drag3d.export.atlas import UNWRAPS, Atlas, Progress
 from drag3d.export.atomic import atomic_write, write_bytes_atomically
+from drag3d.export.bake import bake
+from drag3d.export.box_unwrap import box_unwrap
 from drag3d.export.image import IMAGE_SUFFIXES, write_image
 from drag3d.export.image_picture import draw_image_comparison, marked_image
 from drag3d.export.mesh import MESH_SUFFIXES, vertex_normals, write_mesh
 from drag3d.export.picture import Camera, NoPicture, PaintedMesh, Panel, Scene, can_draw, draw, draw_comparison
+from drag3d.export.settings import ExportSettings
+from drag3d.export.shape_file import write_shape
+from drag3d.export.textured import companions, write_textured_mesh
+from drag3d.export.xatlas_unwrap import xatlas_unwrap
 
 __all__ = [
     "ANIMATION_SUFFIXES",
     "IMAGE_SUFFIXES",
     "MESH_SUFFIXES",
+    "UNWRAPS",
+    "Atlas",
     "Camera",
+    "ExportSettings",
     "NoPicture",
     "PaintedMesh",
     "Panel",
+    "Progress",
     "Scene",
     "atomic_write",
+    "bake",
+    "box_unwrap",
     "can_draw",
+    "companions",
     "draw",
     "draw_comparison",
     "draw_image_comparison",
@@ -27,4 +41,7 @@ __all__ = [
     "write_bytes_atomically",
     "write_image",
     "write_mesh",
+    "write_shape",
+    "write_textured_mesh",
+    "xatlas_unwrap",
 ]

@@ -6,8 +6,7 @@ are written as they come, in their order: nothing is merged, dropped or reordere
 Colours arrive as display sRGB in [0, 1].
 
 - GLB: glTF 2.0 defines vertex colours (`COLOR_0`) as *linear* factors of the base colour, so they are converted and
-  written as float32, which loses nothing in the dark tones (8 bits would). The material is neither metallic nor shiny;
-  without one, viewers fall back on glTF's default, which is metal. Metadata go to the scene's `extras`.
+  written as float32, which loses nothing in the dark tones (8 bits would). See `glb.py` for the rest.
 - OBJ and PLY: sRGB as it is, after the coordinates (`v x y z r g b`) or as 8-bit `red green blue alpha`; that is how
   programs read them. Metadata become comments at the head of an OBJ; a PLY has none.
 - STL: shape only. The format has neither colours nor normals per vertex, and repeats a vertex for each of its faces.
@@ -31,22 +30,16 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import trimesh
-from trimesh.exchange.gltf import export_glb
 from trimesh.exchange.obj import export_obj
 from trimesh.exchange.ply import export_ply
 from trimesh.exchange.stl import export_stl
 from trimesh.visual.color import ColorVisuals
-from trimesh.visual.material import PBRMaterial
-from trimesh.visual.texture import TextureVisuals
 
 from drag3d.export.atomic import write_bytes_atomically
+from drag3d.export.glb import GENERATOR, encode_glb
 from get3d_models.errors import InputError
 
 MESH_SUFFIXES = (".glb", ".obj", ".ply", ".stl")
-GENERATOR = "Drag3D"
-_ROUGHNESS = 0.8
-_COLOR = "_COLOR_0"  # trimesh writes attributes of our own only under a leading underscore
-_ARRAY_BUFFER, _ELEMENT_ARRAY_BUFFER = 34962, 34963  # glTF 2.0, section 5.11.5
 
 
 def write_mesh(
@@ -76,7 +69,7 @@ def write_mesh(
     if suffix not in MESH_SUFFIXES:
         known = ", ".join(MESH_SUFFIXES)
         raise InputError(f"cannot write {path}: the name must end in one of {known}, which says the format")
-    content = _encode(suffix, checked_mesh(vertices, faces, colors, normals), _plain_metadata(metadata))
+    content = _encode(suffix, checked_mesh(vertices, faces, colors, normals), plain_metadata(metadata))
     return write_bytes_atomically(path, content)
 
 
@@ -178,7 +171,13 @@ def _unit(vectors: npt.NDArray[Any], otherwise: npt.NDArray[Any]) -> npt.NDArray
     return np.where(usable, vectors / np.where(usable, lengths, 1.0), otherwise).astype(np.float32)
 
 
-def _plain_metadata(metadata: dict[str, Any] | None) -> dict[str, Any]:
+def header(metadata: dict[str, Any]) -> list[str]:
+    """The lines at the head of an OBJ: who made it, its units, and the metadata as `key: JSON`."""
+    # json.dumps keeps a value on one line, so nothing in it can leave the comment.
+    return [GENERATOR, "metres, y up"] + [f"{' '.join(key.split())}: {json.dumps(v)}" for key, v in metadata.items()]
+
+
+def plain_metadata(metadata: dict[str, Any] | None) -> dict[str, Any]:
     """The metadata as JSON will give them back: NumPy and torch scalars and arrays become numbers and lists."""
 
     def plain(value: Any) -> Any:
@@ -189,10 +188,11 @@ def _plain_metadata(metadata: dict[str, Any] | None) -> dict[str, Any]:
 
 def _encode(suffix: str, arrays: MeshArrays, metadata: dict[str, Any]) -> bytes:
     vertices, faces, colors, normals = arrays
+    if suffix == ".glb":
+        linear = None if colors is None else srgb_to_linear(colors)
+        return encode_glb(vertices, faces, normals, metadata, linear_colors=linear)
     # `process` would merge vertices and drop faces; `validate` would flip them.
     mesh = trimesh.Trimesh(vertices, faces, vertex_normals=normals, process=False, validate=False)
-    if suffix == ".glb":
-        return _glb(mesh, colors, metadata)
     if suffix == ".stl":
         return export_stl(mesh)
     if colors is not None:
@@ -200,29 +200,4 @@ def _encode(suffix: str, arrays: MeshArrays, metadata: dict[str, Any]) -> bytes:
         mesh.visual = ColorVisuals(mesh, vertex_colors=np.round(255 * np.hstack([colors, opaque])).astype(np.uint8))
     if suffix == ".ply":
         return export_ply(mesh, vertex_normal=True)
-    # json.dumps keeps a value on one line, so nothing in it can leave the comment.
-    head = [GENERATOR, "metres, y up"] + [f"{' '.join(key.split())}: {json.dumps(v)}" for key, v in metadata.items()]
-    return export_obj(mesh, include_normals=True, header="\n# ".join(head)).encode("utf-8")
-
-
-def _glb(mesh: trimesh.Trimesh, colors: npt.NDArray[np.float32] | None, metadata: dict[str, Any]) -> bytes:
-    mesh.visual = TextureVisuals(material=PBRMaterial(name="surface", metallicFactor=0.0, roughnessFactor=_ROUGHNESS))
-    if colors is not None:
-        mesh.vertex_attributes[_COLOR] = srgb_to_linear(colors)
-
-    def finish(tree: dict[str, Any]) -> None:
-        tree["asset"]["generator"] = f"{GENERATOR} (trimesh {trimesh.__version__})"
-        if metadata:
-            tree["scenes"][0]["extras"] = metadata
-        [primitive] = tree["meshes"][0]["primitives"]
-        attributes = primitive["attributes"]
-        if _COLOR in attributes:
-            attributes["COLOR_0"] = attributes.pop(_COLOR)
-        views, accessors = tree["bufferViews"], tree["accessors"]
-        for accessor in attributes.values():
-            views[accessors[accessor]["bufferView"]]["target"] = _ARRAY_BUFFER
-        views[accessors[primitive["indices"]]["bufferView"]]["target"] = _ELEMENT_ARRAY_BUFFER
-
-    scene = trimesh.Scene()
-    scene.add_geometry(mesh, node_name="shape", geom_name="shape")
-    return export_glb(scene, include_normals=True, tree_postprocessor=finish)
+    return export_obj(mesh, include_normals=True, header="\n# ".join(header(metadata))).encode("utf-8")

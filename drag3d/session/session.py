@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from drag3d.core import Drag, DragSettings, DragStep
 from drag3d.session import checks
@@ -22,6 +22,9 @@ from drag3d.session.view import SessionView
 from get3d_models.errors import InputError
 from get3d_models.keypoints import check_keypoint
 from get3d_models.loading import load
+
+if TYPE_CHECKING:
+    from drag3d.export import ExportSettings, Progress
 
 
 class Session(SessionView):
@@ -238,13 +241,18 @@ class Session(SessionView):
 
     # ---- files ------------------------------------------------------------------------------------------------
 
-    def export(self, path: str | Path) -> Path:
-        """Write the shape as GLB, OBJ, PLY or STL, or the image as PNG or JPEG, atomically; the suffix says which."""
-        return self._kind.export(path, self.latents, self._origin)
+    def export(self, path: str | Path, *, progress: Progress | None = None, **settings: Any) -> Path:
+        """Write the shape as GLB, OBJ, PLY or STL, or the image as PNG or JPEG, atomically; the suffix says which.
 
-    def export_original(self, path: str | Path) -> Path:
+        ``settings`` are those of :class:`drag3d.export.ExportSettings`, for shapes: ``texture_size=2048``,
+        ``vertex_colors=True``, ``simplify=10_000`` and so on. ``progress`` is told what is being done, how much of it
+        and of how much; what it raises ends the export.
+        """
+        return self._kind.export(path, self.latents, self._origin, self._export_settings(settings), progress)
+
+    def export_original(self, path: str | Path, *, progress: Progress | None = None, **settings: Any) -> Path:
         """Write what the seed gave, before any edit, in the same way."""
-        return self._kind.export(path, self._start, self._origin)
+        return self._kind.export(path, self._start, self._origin, self._export_settings(settings), progress)
 
     def draw(self, path: str | Path) -> Path:
         """Draw the last drag, before and after, as PNG; for shapes ``drag3d.export.NoPicture`` without OpenGL."""
@@ -282,6 +290,11 @@ class Session(SessionView):
         return session
 
     # ---- inside -----------------------------------------------------------------------------------------------
+
+    def _export_settings(self, settings: dict[str, Any]) -> ExportSettings | None:
+        from drag3d.export import ExportSettings  # it takes as long to import as all of the session
+
+        return ExportSettings.of(**settings) if settings else None
 
     def _checked(self, settings: DragSettings, changes: dict[str, Any]) -> DragSettings:
         result = checks.changed_settings(settings, changes)

@@ -306,7 +306,15 @@ def test_the_demo_edits_an_image_beside_the_shape(
     monkeypatch.setattr(demo, "IMAGE", Edit("portrait", 1, {"mouth_left": (-1.5, -1.0)}))
     out = tmp_path / "shown"
     result = done("demo", "--out", out, "--model", small_model, "--image-model", image_model)
-    shape = {"edited.glb", "edited.obj", "original.glb", "report.json", "edit.drag3d"}
+    shape = {
+        "edited.glb",
+        "edited.obj",
+        "edited.mtl",
+        "edited_texture.png",
+        "original.glb",
+        "report.json",
+        "edit.drag3d",
+    }
     image = {"edited.png", "original.png", "image_report.json", "image_edit.drag3d", "image_before_after.png"}
     assert {p.name for p in out.iterdir()} == shape | image | {"image_drag.gif"}
     assert str(out / "image_before_after.png") in result.stdout and "before_after.png" not in result.stderr

@@ -25,6 +25,7 @@ from get3d_models.keypoints import keypoints
 from get3d_models.stylegan2 import ImageGenerator, ImageLatents
 
 if TYPE_CHECKING:
+    from drag3d.export import ExportSettings, Progress
     from drag3d.session.result import DragResult
 
 
@@ -141,10 +142,19 @@ class ImageKind(Kind[ImageGenerator, ImageLatents, NDArray[np.uint8], Mask]):
 
     # ---- files --------------------------------------------------------------------------------------------------
 
-    def export(self, path: str | Path, latents: ImageLatents, origin: Origin) -> Path:
-        """PNG or JPEG."""
+    def export(
+        self,
+        path: str | Path,
+        latents: ImageLatents,
+        origin: Origin,
+        settings: ExportSettings | None = None,
+        progress: Progress | None = None,
+    ) -> Path:
+        """PNG or JPEG; there is nothing to set."""
         from drag3d.export import IMAGE_SUFFIXES, write_image
 
+        if settings is not None and settings.given():
+            raise InputError(f"{next(iter(settings.given()))} is a setting for shapes; this model makes images")
         if Path(path).suffix.lower() not in IMAGE_SUFFIXES:
             known = ", ".join(IMAGE_SUFFIXES)
             raise InputError(f"cannot write {path}: this model makes images, and the name must end in one of {known}")

@@ -17,6 +17,7 @@ from drag3d.session.strict import Fields
 from get3d_models.errors import InputError
 
 if TYPE_CHECKING:
+    from drag3d.export import ExportSettings, Progress
     from drag3d.session.result import DragResult
 
 GeneratorT = TypeVar("GeneratorT")
@@ -143,8 +144,15 @@ class Kind(ABC, Generic[GeneratorT, LatentsT, ShownT, RegionT]):
     # ---- files --------------------------------------------------------------------------------------------------
 
     @abstractmethod
-    def export(self, path: str | Path, latents: LatentsT, origin: Origin) -> Path:
-        """Write a file for other programs; the suffix says which."""
+    def export(
+        self,
+        path: str | Path,
+        latents: LatentsT,
+        origin: Origin,
+        settings: ExportSettings | None = None,
+        progress: Progress | None = None,
+    ) -> Path:
+        """Write a file for other programs; the suffix says which. Settings are for shapes only."""
 
     @abstractmethod
     def draw(self, path: str | Path, result: DragResult, before: LatentsT, after: LatentsT) -> Path:

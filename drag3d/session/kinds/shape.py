@@ -27,6 +27,7 @@ from get3d_models.keypoints import keypoints
 from get3d_models.shape import Shape
 
 if TYPE_CHECKING:
+    from drag3d.export import ExportSettings, Progress
     from drag3d.session.result import DragResult
 
 SNAP_REACH = 0.05
@@ -159,16 +160,22 @@ class ShapeKind(Kind[Generator, Latents, Shape, Region]):
 
     # ---- files --------------------------------------------------------------------------------------------------
 
-    def export(self, path: str | Path, latents: Latents, origin: Origin) -> Path:
+    def export(
+        self,
+        path: str | Path,
+        latents: Latents,
+        origin: Origin,
+        settings: ExportSettings | None = None,
+        progress: Progress | None = None,
+    ) -> Path:
         """GLB, OBJ, PLY or STL."""
-        from drag3d.export import IMAGE_SUFFIXES, write_mesh
+        from drag3d.export import IMAGE_SUFFIXES, write_shape
 
         if Path(path).suffix.lower() in IMAGE_SUFFIXES:
             raise InputError(
                 f"cannot write {path}: this model makes 3D shapes, and the name must end in one of .glb, .obj, .ply, "
                 ".stl; a picture of the drag is another thing, drawn beside it"
             )
-        shape = self.shown(latents)
         made_by = {
             "model": self.generator.name,
             "model_sha256": self.generator.fingerprint,
@@ -176,7 +183,7 @@ class ShapeKind(Kind[Generator, Latents, Shape, Region]):
             "texture_seed": origin.texture_seed,
             "truncation": origin.truncation,
         }
-        return write_mesh(path, shape.vertices, shape.faces, shape.vertex_colors, shape.normals, metadata=made_by)
+        return write_shape(path, self.shown(latents), settings, metadata=made_by, progress=progress)
 
     def draw(self, path: str | Path, result: DragResult, before: Latents, after: Latents) -> Path:
         """Raises ``drag3d.export.NoPicture`` without OpenGL."""

@@ -1,0 +1,72 @@
+"""Another mesh of the same shape: on a finer or coarser grid, smoothed, or of fewer triangles."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from get3d_models.errors import InputError
+
+if TYPE_CHECKING:
+    from get3d_models.shape import Shape
+
+_SHRINK, _GROW = 0.5, 0.53  # Taubin's pair: 1 / 0.5 - 1 / 0.53 = 0.11 is the frequency that keeps its height
+_CELLS = {"a15": 46 / 64, "body-centred": 12.0, "cubes": 1.0}  # tetrahedra (or cubes) of a grid of resolution 1
+_MOST_CELLS = 1 << 24
+
+
+def at_resolution(shape: Shape, resolution: int) -> Shape:
+    """The shape of the same latents, extracted on a grid of another resolution.
+
+    The network's deformation is a field in space, but is scaled by the grid's resolution; here it stays what it is in
+    world units. Raises InputError for a grid that would take gigabytes, and for a shape that falls between its points.
+    """
+    generator = shape.generator
+    config = generator.config
+    most = int((_MOST_CELLS / _CELLS[config.grid]) ** (1 / 3))
+    if resolution > most:
+        raise InputError(
+            f"a grid of resolution {resolution} of the kind {config.grid} is too large; take at most {most}"
+        )
+    multiplier = config.deformation_multiplier * config.grid_resolution / resolution
+    finer = generator.with_config(grid_resolution=resolution, deformation_multiplier=multiplier)
+    found = finer.shape(shape.latents)
+    if len(found.faces) == 0:
+        raise InputError(f"nothing is left of the shape on a grid of resolution {resolution}; take a finer one")
+    return found
+
+
+def smoothed(vertices: NDArray[np.float32], faces: NDArray[np.int64], rounds: int) -> NDArray[np.float32]:
+    """Vertices (V, 3) after so many rounds of Taubin's smoothing, which takes away bumps and hardly any volume.
+
+    vertices: (V, 3). faces: (F, 3). A round moves each vertex towards the mean of its neighbours, then back, farther.
+    """
+    import trimesh
+    from trimesh.smoothing import filter_taubin, laplacian_calculation
+
+    # `process` would merge vertices.
+    mesh = trimesh.Trimesh(vertices.astype(np.float64), faces, process=False, validate=False)
+    weights = laplacian_calculation(mesh, equal_weight=True)
+    filter_taubin(mesh, lamb=_SHRINK, nu=_GROW, iterations=2 * rounds, laplacian_operator=weights)
+    return np.asarray(mesh.vertices, dtype=np.float32)
+
+
+def simplified(
+    vertices: NDArray[np.float32], faces: NDArray[np.int64], count: int
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Vertices and faces of a mesh of about `count` triangles, by VTK's quadric decimation; a closed one stays closed.
+
+    vertices: (V, 3). faces: (F, 3). A mesh that has no more than that is returned as it is. Raises InputError where
+    nothing would be left.
+    """
+    if len(faces) <= count:
+        return vertices, faces
+    import pyvista
+
+    mesh = pyvista.PolyData.from_regular_faces(vertices, faces)  # type: ignore[arg-type]
+    fewer = mesh.decimate(1 - count / len(faces), volume_preservation=True)
+    if fewer.n_cells == 0:
+        raise InputError(f"nothing is left of the shape with {count} triangles; simplify it less")
+    return np.asarray(fewer.points, dtype=np.float32), fewer.regular_faces.astype(np.int64)
