@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import functools
 import importlib
+import importlib.util
 import re
-import sys
+import runpy
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 
 from get3d_models.errors import InputError
@@ -29,6 +31,8 @@ class Found:
     module: ModuleType | None
     why_not: str = ""
     """One phrase; empty where the module is there."""
+    installed: bool = True
+    """Whether something of that name is installed, be it that it does not import"""
 
 
 def install_sentence(part: str) -> str:
@@ -56,10 +60,31 @@ def kaolin_command() -> str:
 
 
 def _wheel_page() -> str:
-    torch = sys.modules.get("torch")  # not imported for a message's sake
-    version = re.match(r"[0-9.]*[0-9]", str(getattr(torch, "__version__", "")))
-    cuda = getattr(getattr(torch, "version", None), "cuda", None)
-    return f"torch-{version[0] if version else 'X'}_cu{cuda.replace('.', '') if cuda else 'Y'}.html"
+    torch = torch_build()
+    version = re.match(r"[0-9.]*[0-9]", torch.version)
+    return f"torch-{version[0] if version else 'X'}_cu{torch.cuda.replace('.', '') if torch.cuda else 'Y'}.html"
+
+
+@dataclass(frozen=True)
+class TorchBuild:
+    """Which PyTorch is installed."""
+
+    version: str
+    """Such as "2.13.0+cpu"; empty where there is none"""
+    cuda: str | None
+    """The version of CUDA that it was built for; None for none"""
+
+
+@functools.cache
+def torch_build() -> TorchBuild:
+    """The installed PyTorch, without importing it, which takes a second."""
+    try:
+        spec = importlib.util.find_spec("torch")
+        assert spec is not None and spec.submodule_search_locations
+        names = runpy.run_path(str(Path(spec.submodule_search_locations[0], "version.py")))
+        return TorchBuild(str(names["__version__"]), names["cuda"])
+    except Exception:  # a build that says it elsewhere
+        return TorchBuild("", None)
 
 
 def kaolin_is_available() -> bool:
@@ -81,7 +106,7 @@ def found(name: str) -> Found:
         return Found(importlib.import_module(name))
     except ModuleNotFoundError as error:
         if error.name == package:
-            return Found(None, f"{package} is not installed")
+            return Found(None, f"{package} is not installed", installed=False)
         return Found(None, f"{name} does not import: {_reason(error)}")
     except Exception as error:  # whatever a build for another PyTorch or CUDA may raise
         if name == "kaolin" and "placeholder" in str(error):

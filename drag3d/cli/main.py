@@ -8,6 +8,7 @@ import drag3d
 from drag3d.cli.bench import bench
 from drag3d.cli.convert import convert
 from drag3d.cli.demo import demo
+from drag3d.cli.doctor import doctor
 from drag3d.cli.drag import drag
 from drag3d.cli.errors import OneLineErrors
 from drag3d.cli.eval import evaluate_methods
@@ -24,5 +25,5 @@ def main() -> None:
     """
 
 
-for command in (demo, models, convert, sample, drag, bench, evaluate_methods):
+for command in (demo, models, convert, sample, drag, bench, evaluate_methods, doctor):
     main.add_command(command)
