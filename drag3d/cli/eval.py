@@ -15,6 +15,10 @@ METHOD_HELP = """Repeat to compare several; settings may follow, as in draggan:l
 @click.command(name="eval")
 @click.argument("model")
 @click.option("--method", "methods", multiple=True, help=METHOD_HELP)
+@click.option(
+    "--protocol", type=click.Choice(["keypoints", "view"]), default="keypoints", show_default=True,
+    help="view: drag shapes in a picture of them, by a tenth of it.",
+)  # fmt: skip
 @click.option("--drags", type=click.IntRange(1), default=50, show_default=True, help="Tasks for each method.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Which series of tasks.")
 @click.option("--max-steps", type=click.IntRange(1), default=100, show_default=True)
@@ -28,6 +32,7 @@ def evaluate_methods(
     *,
     model: str,
     methods: tuple[str, ...],
+    protocol: str,
     drags: int,
     seed: int,
     max_steps: int,
@@ -46,9 +51,7 @@ def evaluate_methods(
     from get3d_models import load
 
     voice = Voice(quiet)
-    evaluation = Evaluation(drags=drags, seed=seed, max_steps=max_steps)
-    if methods:
-        evaluation = Evaluation(methods, drags, seed, max_steps)
+    evaluation = Evaluation(methods or Evaluation.methods, drags, seed, max_steps, protocol)
     evaluation.check()
     generator = load(model, chosen_device(device))
     found = report(generator, evaluation, evaluate(generator, evaluation, out, quiet))

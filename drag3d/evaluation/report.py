@@ -15,7 +15,7 @@ import torch
 
 import drag3d
 from drag3d.evaluation.run import Evaluation
-from drag3d.evaluation.yardstick import Record, Row, Yardstick, plain, share_of, yardstick_for, yardstick_of
+from drag3d.evaluation.yardstick import Record, Row, Yardstick, plain, share_of, yardstick_of
 from drag3d.export.atomic import atomic_write, write_bytes_atomically
 from get3d_models.generator import Generator
 from get3d_models.stylegan2 import ImageGenerator
@@ -70,13 +70,14 @@ def _by_keypoint(records: list[Record]) -> dict[str, dict[str, int]]:
 
 def report(generator: Generator | ImageGenerator, evaluation: Evaluation, records: list[Record]) -> dict[str, Any]:
     """All that is known of an evaluation, as plain values: what ran on what, the figures, and every record."""
-    yardstick = yardstick_for(generator)
+    yardstick = yardstick_of(generator.kind, evaluation.protocol)
     return {
         "kind": yardstick.kind,
         "protocol": yardstick.protocol,
         "points": yardstick.points,
         "model": {"name": generator.name, "sha256": generator.fingerprint, "config": generator.config.to_dict()},
         "settings": {
+            "protocol": evaluation.protocol,
             "drags": evaluation.drags, "seed": evaluation.seed, "max_steps": evaluation.max_steps, "threads": 1,
             "drag_length": list(yardstick.length_range), "reached_within": yardstick.reached_within,
             "region_radius": yardstick.region,
@@ -136,7 +137,7 @@ def _rows(yardstick: Yardstick[Any, Any]) -> tuple[Row, ...]:
 def markdown(found: dict[str, Any]) -> str:
     """The report as a page: what was done, the figures of the methods side by side, successes by keypoint."""
     settings, model, versions = found["settings"], found["model"], found["versions"]
-    yardstick = yardstick_of(found["kind"])
+    yardstick = yardstick_of(found["kind"], found["settings"]["protocol"])
     how_far, meaning = yardstick.explained(settings)
     lines = [
         f"# Drags of {model['name']}: {', '.join(found['methods'])}",
@@ -171,7 +172,7 @@ def draw(found: dict[str, Any], path: Path) -> None:
     """Plot for each method how many drags bring the keypoint how near, change how much else, and take how long."""
     from matplotlib.figure import Figure
 
-    yardstick = yardstick_of(found["kind"])
+    yardstick = yardstick_of(found["kind"], found["settings"]["protocol"])
     scale, titles = yardstick.scale, yardstick.titles()
     figure = Figure(figsize=(13, 4), layout="constrained")
     near, off, time = figure.subplots(1, 3)

@@ -17,7 +17,7 @@ from tqdm import tqdm
 import drag3d
 from drag3d.bench.measuring import measure
 from drag3d.core import Drag, DragSettings, DragStep
-from drag3d.evaluation.yardstick import Judged, Record, Task, Yardstick, yardstick_for
+from drag3d.evaluation.yardstick import PROTOCOLS, Judged, Record, Task, Yardstick, yardstick_of
 from drag3d.session.checks import changed_settings
 from get3d_models.errors import InputError
 from get3d_models.generator import Generator
@@ -39,6 +39,8 @@ class Evaluation:
     drags: int = 50
     seed: int = 0
     max_steps: int = 100
+    protocol: str = "keypoints"
+    """Of :data:`PROTOCOLS`"""
 
     def drag_settings(self, method: str) -> DragSettings:
         """Each method runs with its own proposals, but for what is said behind its name and the number of steps."""
@@ -60,6 +62,8 @@ class Evaluation:
             self.drag_settings(method)
         if not self.methods or len(set(self.methods)) != len(self.methods):
             raise InputError("name at least one method, and each only once")
+        if self.protocol not in PROTOCOLS:
+            raise InputError(f"unknown protocol {self.protocol!r}; known: {', '.join(PROTOCOLS)}")
         if self.drags < 1 or self.max_steps < 1 or self.seed < 0:
             raise InputError("drags and steps must be at least 1, and the seed at least 0")
 
@@ -73,7 +77,7 @@ def evaluate(
     fails with an error is a result too. Raises InputError for a folder that holds results of another series or model.
     """
     evaluation.check()
-    yardstick = yardstick_for(generator)
+    yardstick = yardstick_of(generator.kind, evaluation.protocol)
     conditions = {
         "kind": yardstick.kind, "protocol": yardstick.protocol, "points": yardstick.points,
         "model": generator.fingerprint, "seed": evaluation.seed, "max_steps": evaluation.max_steps,

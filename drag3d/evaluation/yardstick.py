@@ -13,6 +13,7 @@ from torch import Tensor
 
 from drag3d.core import DragSettings
 from drag3d.core.subject import Subject
+from get3d_models.errors import InputError
 
 Figures = dict[str, Any]
 Record = dict[str, Any]
@@ -149,14 +150,20 @@ def share_of(key: str) -> Callable[[Figures], str]:
     return lambda f: f"{f[key]} of {f['drags']} ({f[key] / f['drags']:.0%})"
 
 
-def yardstick_of(kind: str) -> Yardstick[Any, Any]:
-    """The yardstick of a kind of models."""
+PROTOCOLS = ("keypoints", "view")
+"""Drags in space, or in the image of a model that makes images; and drags of shapes in a picture of them."""
+
+
+def yardstick_of(kind: str, protocol: str = "keypoints") -> Yardstick[Any, Any]:
+    """The yardstick of a kind of models; InputError where a protocol is none for that kind."""
     from drag3d.evaluation.image_drags import ImageDrags
     from drag3d.evaluation.shape_drags import ShapeDrags
+    from drag3d.evaluation.view_drags import ViewDrags
 
+    if protocol not in PROTOCOLS:
+        raise InputError(f"unknown protocol {protocol!r}; known: {', '.join(PROTOCOLS)}")
+    if protocol == "view":
+        if kind == "image":
+            raise InputError("the protocol view drags shapes in a picture of them; images are dragged in themselves")
+        return ViewDrags()
     return ImageDrags() if kind == "image" else ShapeDrags()
-
-
-def yardstick_for(generator: Any) -> Yardstick[Any, Any]:
-    """The yardstick for a model."""
-    return yardstick_of(generator.kind)

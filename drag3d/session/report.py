@@ -69,7 +69,7 @@ def write_report(path: str | Path, session: Session) -> Path:
 def _handles(session: Session) -> list[dict[str, Any]]:
     result = session.last_drag
     assert result is not None
-    rows = []
+    rows: list[dict[str, Any]] = []
     for index, distance in zip(result.points, result.distances, strict=True):
         start = result.before.points[index]
         rows.append({

@@ -14,17 +14,23 @@ from drag3d.session import checks
 from drag3d.session.dragging import Dragging
 from drag3d.session.history import History
 from drag3d.session.kinds import kind_of
+from drag3d.session.masks import Mask
 from drag3d.session.regions import Part
 from drag3d.session.result import DragResult
 from drag3d.session.state import Point, Position, State
 from drag3d.session.storage import SessionRecord, kind_for, read_session, write_session
 from drag3d.session.view import SessionView
+from drag3d.session.view_dragging import ViewDragging
+from drag3d.session.viewpoint import Viewpoint
 from get3d_models.errors import InputError
 from get3d_models.keypoints import check_keypoint
 from get3d_models.loading import load
 
 if TYPE_CHECKING:
     from drag3d.export import ExportSettings, Progress
+
+PIXEL = 1e-3
+"""Nearer than this, pixels are the same place."""
 
 
 class Session(SessionView):
@@ -99,15 +105,35 @@ class Session(SessionView):
         self._record(f"add point {len(self.points)}", points=(*self.points, point), note=note)
         return len(self.points) - 1
 
-    def add_keypoint(self, name: str, offset: Any) -> int:
+    def add_pixel(self, view: Viewpoint, handle: Any, target: Any, name: str = "") -> int:
+        """Add a point by two pixels (2,) of a shape's picture; returns the point's index.
+
+        The handle is the place on the surface that is seen there (beside the shape the nearest one, with a note), the
+        target the place behind its pixel that is as far from the camera. Drag with ``drag(view=view)`` to move it in
+        the picture, without ``view`` to move it to exactly this place in space.
+        """
+        self._require_idle()
+        shape = self._shapes().shown(self.latents)
+        pixels = [checks.pixel(what, place) for what, place in (("the handle", handle), ("the target", target))]
+        place, note = view.surface_at(pixels[0], shape)
+        view.check_inside("the target", pixels[1])
+        index = self.add_point(place, view.point_at(pixels[1], place), name)
+        if note:
+            self.notes.append(note)
+        return index
+
+    def add_keypoint(self, name: str, offset: Any, view: Viewpoint | None = None) -> int:
         """Add the model's keypoint ``name`` as a handle, with its target at ``offset`` (D,) from it; returns the index.
 
-        Keypoints are those of the seed, so this works before the first drag and at truncation 1.
+        Keypoints are those of the seed, so this works before the first drag and at truncation 1. With a view, the
+        offset is in pixels of it.
         """
         places = self.keypoints
         check_keypoint(self.generator, name)
         if self.latents is not self._start:
             raise InputError(f"keypoints are known for the unedited {self.kind} only; reset, or give coordinates")
+        if view is not None:
+            return self._add_seen_keypoint(name, offset, view)
         way = self._kind.coordinates("the offset of a keypoint", offset)
         if max(map(abs, way)) < self._kind.same_place:
             example = self._kind.example_offset
@@ -167,6 +193,19 @@ class Session(SessionView):
         found, note = self._images().mask(mask)
         self._record("remove mask" if found is None else "set mask", region=found, note=note)
 
+    def set_view_mask(self, view: Viewpoint, mask: Any) -> None:
+        """Say by a mask of a shape's picture what may move, as :meth:`set_mask` does for an image.
+
+        It becomes a region of the surface: what lies behind a black pixel must stay, seen or hidden; so it holds for
+        drags from any side.
+        """
+        self._require_idle()
+        shape = self._shapes().shown(self.latents)
+        height, width = view.size
+        region = None if mask is None else view.region(Mask.of(mask, (width, height)).free, shape)
+        note = "the mask leaves all of the shape free: everything may move" if mask is not None and not region else None
+        self._record("remove region" if region is None else "set region", region=region, note=note)
+
     # ---- history ----------------------------------------------------------------------------------------------
 
     @property
@@ -196,19 +235,27 @@ class Session(SessionView):
 
     # ---- dragging ---------------------------------------------------------------------------------------------
 
-    def drag(self, max_steps: int | None = None, **settings: Any) -> Steps[DragStep, None, None]:
+    def drag(
+        self, max_steps: int | None = None, *, view: Viewpoint | None = None, **settings: Any
+    ) -> Steps[DragStep, None, None]:
         """Drag the enabled handles towards their targets; yields a DragStep for the start and after each step.
 
         The session follows step by step, and stays where the last step left it when the loop is left early (whoever
         keeps the generator in a variable calls its ``close``). The whole drag is one entry of the history.
         ``settings`` are those of :class:`drag3d.core.DragSettings`, and ``latents_moved``, for this drag; they go
         before those of the session.
+
+        With ``view`` a shape is dragged in its picture: handles and lengths are pixels, how far away from the camera
+        a handle ends is left open, and points are moved along in space. A handle that is hidden there is refused.
         """
         self._require_idle()
         if max_steps is not None:
             settings["max_steps"] = max_steps
         moved = self._kind.latents_moved(settings.pop("latents_moved", self._latents_moved))
-        return self._run(Dragging(self._kind, self._live, self._checked(self._settings, settings), moved))
+        checked = self._checked(self._settings, settings)
+        if view is None:
+            return self._run(Dragging(self._kind, self._live, checked, moved))
+        return self._run(ViewDragging(self._shapes(), self._live, checked, moved, view))
 
     def stop(self) -> None:
         """Ask a running drag to end after its current step; from any thread."""
@@ -255,7 +302,7 @@ class Session(SessionView):
         return self._kind.export(path, self._start, self._origin, self._export_settings(settings), progress)
 
     def draw(self, path: str | Path) -> Path:
-        """Draw the last drag, before and after, as PNG; for shapes ``drag3d.export.NoPicture`` without OpenGL."""
+        """Draw the last drag, before and after, as PNG."""
         if self.last_drag is None:
             raise InputError("there is nothing to compare: no drag has run in this session")
         return self._kind.draw(path, self.last_drag, self.last_drag.before.latents, self.latents)
@@ -300,6 +347,15 @@ class Session(SessionView):
         result = checks.changed_settings(settings, changes)
         self._kind.check_settings(result)
         return result
+
+    def _add_seen_keypoint(self, name: str, offset: Any, view: Viewpoint) -> int:
+        way = checks.pixel("the offset of a keypoint", offset)
+        if max(map(abs, way)) < PIXEL:
+            raise InputError(f"the offset of keypoint {name!r} is zero; say where it shall go, for instance 0,-40")
+        handle, _ = self._kind.placed(self.keypoints[name], self.latents, f"the keypoint {name}")
+        x, y = view.pixels([handle])[0]
+        view.check_inside(f"the target of {name}", (x + way[0], y + way[1]))
+        return self.add_point(handle, view.point_at((x + way[0], y + way[1]), handle), name)
 
     def _made(self, handle: Any, target: Any, name: str) -> tuple[Point, str | None]:
         given = self._kind.coordinates("a handle", handle)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
 from drag3d.core import DragSettings, DragStep
+from drag3d.session import checks
 from drag3d.session.dragging import Dragging
 from drag3d.session.kinds.shape import ShapeKind
 from drag3d.session.result import ViewResult
@@ -16,6 +17,9 @@ from drag3d.session.state import Point, Position, State
 from drag3d.session.viewpoint import Viewpoint
 from drag3d.subjects.view import HIDDEN_SHARE, ViewSubject
 from get3d_models.errors import InputError
+
+if TYPE_CHECKING:
+    from get3d_models.generator import Latents
 
 
 class ViewDragging(Dragging):
@@ -40,10 +44,9 @@ class ViewDragging(Dragging):
         self.result.distances = (self.drag.targets - self.drag.handles).norm(dim=1).tolist()
 
     def _subject(self, state: State, settings: DragSettings, latents_moved: str | None) -> ViewSubject:
-        kind = self.kind
-        return ViewSubject.for_settings(
-            kind.generator, state.latents, self.view.camera, self.view.size, kind.latents_moved(latents_moved), settings
-        )
+        moved = checks.latents_moved_of(latents_moved)
+        latents = cast("Latents", state.latents)
+        return ViewSubject.for_settings(self.kind.generator, latents, self.view.camera, self.view.size, moved, settings)
 
     def _placed(self, points: Sequence[Position]) -> torch.Tensor:
         return torch.from_numpy(self.view.pixels(points)).float()
@@ -79,8 +82,8 @@ class ViewDragging(Dragging):
     def _jumped(self, before: Position, after: Sequence[float]) -> bool:
         """Whether what is seen at a handle has come nearer at once: something else has moved in front of it."""
         backward = self.view.camera.view_matrix()[2, :3].double()
-        nearer = float(backward @ (torch.tensor(after, dtype=torch.float64) - torch.tensor(before, dtype=torch.float64)))
-        return nearer > HIDDEN_SHARE * self.subject.diagonal
+        way = torch.tensor(after, dtype=torch.float64) - torch.tensor(before, dtype=torch.float64)
+        return float(backward @ way) > HIDDEN_SHARE * self.subject.diagonal
 
 
 def _pixel(values: Any) -> Position:

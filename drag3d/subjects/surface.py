@@ -64,9 +64,7 @@ class SurfaceField:
     def colors(self, points: Tensor) -> Tensor:
         """Colours as the network gives them, nominally in [-1, 1]: ``(M, 3)`` at world points ``(M, 3)``."""
         features = self._features("texture", points)[None]
-        return self.generator.raw_colors(
-            self.generator.texture_features(features, self.ws_texture), self.ws_texture
-        )[0]
+        return self.generator.raw_colors(self.generator.texture_features(features, self.ws_texture), self.ws_texture)[0]
 
     def appearance(self, points: Tensor) -> Tensor:
         """The descriptors."""

@@ -58,9 +58,7 @@ class Sight:
         """(h, w, 2) int64: for each pixel (x, y) of the nearest one that shows the surface."""
         if not bool(self.covered.any()):
             raise InputError("nothing of the shape is seen in this view; turn it, or undo the last drag")
-        rows, columns = distance_transform_edt(
-            ~self.covered.cpu().numpy(), return_distances=False, return_indices=True
-        )
+        rows, columns = distance_transform_edt(~self.covered.cpu().numpy(), return_distances=False, return_indices=True)
         return torch.from_numpy(np.stack([columns, rows], axis=2).astype(np.int64)).to(self.positions.device)
 
     def _coarse(self, pixels: Tensor) -> Tensor:
@@ -288,7 +286,7 @@ class ViewSubject:
     def hidden(self, latents: Tensor, points: Tensor) -> Tensor:
         """Which points ``(K, 3)`` of the surface of moved rows something else is in front of: ``(K,)`` bool."""
         pixels = pixels_of(self.camera, points, self.size)
-        start, ray = pixel_rays(self.camera, pixels, self.size)
+        ray = pixel_rays(self.camera, pixels, self.size)[1]
         sight = self.sight_of(latents)
         before = ((points - sight.around(pixels)) * ray).sum(dim=1)
         return sight.shows(pixels) & (before > HIDDEN_SHARE * self.diagonal)
