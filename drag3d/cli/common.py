@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from get3d_models import Generator
     from get3d_models.stylegan2 import ImageGenerator
 
-MESHES = (".glb", ".obj", ".ply", ".stl")
+USD = (".usd", ".usda", ".usdc")
+MESHES = (".glb", ".obj", ".ply", ".stl", *USD)
 IMAGES = (".png", ".jpg", ".jpeg")
 ANIMATIONS = (".mp4", ".gif")
 WRITTEN = {"shape": MESHES, "image": IMAGES}
@@ -74,7 +75,7 @@ def chosen_device(name: str) -> str:
 def check_outputs(outputs: Iterable[tuple[str, Path | None, tuple[str, ...]]]) -> None:
     """Refuse, before any work, outputs that could not be written: (option, path, suffixes) each.
 
-    Looks at suffix, directory and permission, and whether two options name the same file.
+    Looks at suffix, directory and permission, at what USD files need, and whether two options name the same file.
     """
     seen: dict[str, str] = {}
     for option, path, suffixes in outputs:
@@ -88,6 +89,11 @@ def check_outputs(outputs: Iterable[tuple[str, Path | None, tuple[str, ...]]]) -
             raise InputError(f"{option} {path}: there is no directory {path.parent}; create it first")
         if not os.access(path.parent, os.W_OK):
             raise InputError(f"{option} {path}: you may not write to the directory {path.parent}; choose another")
+        if path.suffix.lower() in USD:
+            from drag3d.export.usd import missing_for_usd
+
+            if reason := missing_for_usd():
+                raise InputError(f"{option} {path}: {reason}")
         real = os.path.realpath(path)
         if real in seen:
             raise InputError(f"{seen[real]} and {option} name the same file {path}; give each its own")

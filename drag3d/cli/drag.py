@@ -75,7 +75,10 @@ def _settings_options(command: Any) -> Any:
 @click.option("--patience", type=int, default=20, show_default=True, help="Steps without progress before giving up.")
 @_settings_options
 @click.option(
-    "--out", type=click.Path(path_type=Path), required=True, help="A .glb, .obj, .ply or .stl, or a .png or .jpg file."
+    "--out",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="A .glb, .obj, .ply, .stl or .usd, or a .png or .jpg file.",
 )
 @export_options
 @click.option("--report", type=click.Path(path_type=Path), help="Write what was done and how it went, as JSON.")

@@ -24,7 +24,10 @@ from drag3d.cli.exporting import companion_outputs, export, export_options, expo
 @click.argument("model")
 @seed_options
 @click.option(
-    "--out", type=click.Path(path_type=Path), required=True, help="A .glb, .obj, .ply or .stl, or a .png or .jpg file."
+    "--out",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="A .glb, .obj, .ply, .stl or .usd, or a .png or .jpg file.",
 )
 @export_options
 @device_option

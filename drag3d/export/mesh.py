@@ -40,6 +40,8 @@ from drag3d.export.glb import GENERATOR, encode_glb
 from get3d_models.errors import InputError
 
 MESH_SUFFIXES = (".glb", ".obj", ".ply", ".stl")
+USD_SUFFIXES = (".usd", ".usda", ".usdc")
+"""Written through kaolin, where that is installed: see `usd.py`."""
 
 
 def write_mesh(
@@ -61,13 +63,17 @@ def write_mesh(
     adjoining faces' normals.
     metadata: what made the shape (model, hash, seed, ...), JSON values; see the module for where they go.
 
-    Raises `InputError` for an unknown suffix, an empty or non-finite mesh, arrays that do not fit together, and a
-    place that cannot be written.
+    Raises `InputError` for an unknown suffix, an empty or non-finite mesh, arrays that do not fit together, a place
+    that cannot be written, and a USD file where kaolin is missing.
     """
     path = Path(path)
     suffix = path.suffix.lower()
+    if suffix in USD_SUFFIXES:
+        from drag3d.export.usd import write_usd
+
+        return write_usd(path, vertices, faces, colors, normals, metadata=metadata)
     if suffix not in MESH_SUFFIXES:
-        known = ", ".join(MESH_SUFFIXES)
+        known = ", ".join(MESH_SUFFIXES + USD_SUFFIXES)
         raise InputError(f"cannot write {path}: the name must end in one of {known}, which says the format")
     content = _encode(suffix, checked_mesh(vertices, faces, colors, normals), plain_metadata(metadata))
     return write_bytes_atomically(path, content)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from drag3d.export.atlas import Atlas, Progress
 from drag3d.export.bake import bake
 from drag3d.export.box_unwrap import box_unwrap
-from drag3d.export.mesh import MESH_SUFFIXES, MeshArrays, checked_mesh, write_mesh
+from drag3d.export.mesh import MESH_SUFFIXES, USD_SUFFIXES, MeshArrays, checked_mesh, write_mesh
 from drag3d.export.remesh import at_resolution, simplified, smoothed
 from drag3d.export.settings import TEXTURE_SIZE, ExportSettings
 from drag3d.export.textured import write_textured_mesh
@@ -38,8 +38,8 @@ def write_shape(
     were. Raises `InputError` as :func:`write_mesh`, and for settings that do not fit the suffix or the shape.
     """
     path, settings = Path(path), settings or ExportSettings()
-    if path.suffix.lower() not in MESH_SUFFIXES:
-        known = ", ".join(MESH_SUFFIXES)
+    if path.suffix.lower() not in MESH_SUFFIXES + USD_SUFFIXES:
+        known = ", ".join(MESH_SUFFIXES + USD_SUFFIXES)
         raise InputError(f"cannot write {path}: the name must end in one of {known}, which says the format")
     settings.check_for(path)
     tell = progress or _silent

@@ -18,11 +18,10 @@ import numpy as np
 import torch
 
 from drag3d.export.atomic import write_bytes_atomically
-from drag3d.export.mesh import MeshArrays, checked_mesh, srgb_to_linear
+from drag3d.export.mesh import USD_SUFFIXES, MeshArrays, checked_mesh, plain_metadata, srgb_to_linear
 from get3d_models.errors import InputError
 from get3d_models.optional_parts import found, install_sentence, require_kaolin
 
-USD_SUFFIXES = (".usd", ".usda", ".usdc")
 SCENE_PATH = "/World/shape"
 
 
@@ -49,7 +48,7 @@ def write_usd(
     with tempfile.TemporaryDirectory(prefix="drag3d-usd-", ignore_cleanup_errors=True) as folder:
         # The library tells the format by the name, and adds to what is already there: a name of its own, then.
         written = Path(folder, f"mesh{path.suffix.lower()}")
-        _write(written, arrays, metadata or {})
+        _write(written, arrays, plain_metadata(metadata))
         return write_bytes_atomically(path, written.read_bytes())
 
 
@@ -87,6 +86,5 @@ def _write(path: Path, arrays: MeshArrays, metadata: dict[str, Any]) -> None:
         color.Set(Vt.Vec3fArray.FromNumpy(np.ascontiguousarray(srgb_to_linear(arrays.colors))))
     if metadata:
         layer = stage.GetRootLayer()
-        said = json.dumps(metadata, default=lambda v: v.tolist() if hasattr(v, "tolist") else str(v), allow_nan=False)
-        layer.customLayerData = {**layer.customLayerData, "drag3d": said}
+        layer.customLayerData = {**layer.customLayerData, "drag3d": json.dumps(metadata)}
     stage.Save()

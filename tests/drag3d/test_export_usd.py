@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 import torch
 
-from drag3d.export.usd import USD_SUFFIXES, missing_for_usd, write_usd
+from drag3d.export.mesh import USD_SUFFIXES
+from drag3d.export.usd import missing_for_usd, write_usd
 from get3d_models import InputError
 from get3d_models.optional_parts import kaolin_is_available
 
