@@ -45,8 +45,8 @@ def demo(out: Path, model: str, image_model: str, device: str, quiet: bool) -> N
     from get3d_models import embedded_models
 
     voice, device = Voice(quiet), chosen_device(device)
-    drawn = _edit_shape(model, device, out, voice)
-    shown = ["before_after.png" if drawn else "edited.glb"]
+    _edit_shape(model, device, out, voice)
+    shown = ["before_after.png"]
     if image_model != IMAGE.model or image_model in embedded_models():
         _edit_image(image_model, device, out, voice)
         shown.append("image_before_after.png")
@@ -57,9 +57,8 @@ def demo(out: Path, model: str, image_model: str, device: str, quiet: bool) -> N
     voice.say(f"all that is there: {', '.join(names)}")
 
 
-def _edit_shape(model: str, device: str, out: Path, voice: Voice) -> bool:
-    """Whether a picture could be drawn, too."""
-    from drag3d.cli.running import run_drag, summary, try_picture
+def _edit_shape(model: str, device: str, out: Path, voice: Voice) -> None:
+    from drag3d.cli.running import run_drag, summary
     from drag3d.session import write_report
 
     session = _prepared(model, SHAPE, device, voice)
@@ -70,11 +69,11 @@ def _edit_shape(model: str, device: str, out: Path, voice: Voice) -> bool:
     session.export(out / "edited.obj")
     write_report(out / "report.json", session)
     voice.say(f"The drag: {summary(session)}.")
-    return try_picture(session, out / "before_after.png", voice)
+    session.draw(out / "before_after.png")
 
 
 def _edit_image(model: str, device: str, out: Path, voice: Voice) -> None:
-    from drag3d.cli.running import run_drag, summary, try_animation
+    from drag3d.cli.running import run_drag, summary, write_film
     from drag3d.session import Film, write_report
 
     session = _prepared(model, IMAGE, device, voice)
@@ -86,7 +85,7 @@ def _edit_image(model: str, device: str, out: Path, voice: Voice) -> None:
     write_report(out / "image_report.json", session)
     voice.say(f"The drag: {summary(session)}.")
     session.draw(out / "image_before_after.png")
-    try_animation(film, out / "image_drag.gif", voice)
+    write_film(film, out / "image_drag.gif", voice)
 
 
 def _prepared(model: str, edit: Edit, device: str, voice: Voice) -> Session:

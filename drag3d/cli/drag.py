@@ -132,7 +132,7 @@ def drag(
     settings = export_settings(out, options)
     for option, place in [("--point ", p) for p, _ in points] + [(f"--keypoint {name}:", p) for name, p in keypoints]:
         check_coordinates(generator, option, place)
-    from drag3d.cli.running import run_drag, summary, try_animation, try_picture
+    from drag3d.cli.running import run_drag, summary, write_film
     from drag3d.session import Film, Session, write_report
 
     voice = Voice(quiet)
@@ -158,10 +158,12 @@ def drag(
     export(session, out, settings, voice)
     if report:
         write_report(report, session)
-    drawn = picture is not None and try_picture(session, picture, voice)
+    if picture:
+        session.draw(picture)
     voice.say(summary(session))
-    filmed = film is not None and animation is not None and try_animation(film, animation, voice, turntable=turntable)
-    written = [out, report, picture if drawn else None, animation if filmed else None, session_file]
+    if film and animation:
+        write_film(film, animation, voice, turntable=turntable)
+    written = [out, report, picture, animation, session_file]
     voice.say(f"wrote {', '.join(str(path) for path in written if path)}")
 
 

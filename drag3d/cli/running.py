@@ -48,31 +48,12 @@ def _length(session: Session, distance: float) -> str:
     return f"{distance / session.last_drag.diagonal:.1%} of the diagonal"
 
 
-def try_picture(session: Session, path: Path, voice: Voice) -> bool:
-    """Draw before and after; on a machine that cannot draw, say so in one line and go on."""
-    from drag3d.export import NoPicture
-
-    try:
-        session.draw(path)
-    except NoPicture as error:
-        voice.note(f"no picture: {error}")
-        return False
-    return True
-
-
-def try_animation(film: Film, path: Path, voice: Voice, *, turntable: bool = False) -> bool:
-    """Write the animation; on a machine that cannot draw shapes, say so in one line and go on."""
-    from drag3d.export import NoPicture
-
+def write_film(film: Film, path: Path, voice: Voice, *, turntable: bool = False) -> None:
+    """Write the animation, with a progress bar."""
     with tqdm(desc="drawing", unit="picture", leave=False, disable=silent(voice)) as bar:
 
         def told(done: int, total: int) -> None:
             bar.total = total
             bar.update(done - bar.n)
 
-        try:
-            film.write(path, turntable=turntable, progress=told)
-        except NoPicture as error:
-            voice.note(f"no animation: {error}")
-            return False
-    return True
+        film.write(path, turntable=turntable, progress=told)

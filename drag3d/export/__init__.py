@@ -5,10 +5,12 @@ from drag3d.export.atlas import UNWRAPS, Atlas, Progress
 from drag3d.export.atomic import atomic_write, write_bytes_atomically
 from drag3d.export.bake import bake
 from drag3d.export.box_unwrap import box_unwrap
+from drag3d.export.framing import Camera
 from drag3d.export.image import IMAGE_SUFFIXES, write_image
 from drag3d.export.image_picture import draw_image_comparison, marked_image
 from drag3d.export.mesh import MESH_SUFFIXES, vertex_normals, write_mesh
-from drag3d.export.picture import Camera, NoPicture, PaintedMesh, Panel, Scene, can_draw, draw, draw_comparison
+from drag3d.export.panel import PaintedMesh, Panel
+from drag3d.export.picture import Scene, draw, draw_comparison, draw_view
 from drag3d.export.settings import ExportSettings
 from drag3d.export.shape_file import write_shape
 from drag3d.export.textured import companions, write_textured_mesh
@@ -22,7 +24,6 @@ __all__ = [
     "Atlas",
     "Camera",
     "ExportSettings",
-    "NoPicture",
     "PaintedMesh",
     "Panel",
     "Progress",
@@ -30,11 +31,11 @@ __all__ = [
     "atomic_write",
     "bake",
     "box_unwrap",
-    "can_draw",
     "companions",
     "draw",
     "draw_comparison",
     "draw_image_comparison",
+    "draw_view",
     "marked_image",
     "vertex_normals",
     "write_animation",

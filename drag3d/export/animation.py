@@ -23,6 +23,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from drag3d.export.atomic import atomic_write
+from drag3d.export.dots import dots
 from get3d_models.errors import InputError
 
 ANIMATION_SUFFIXES = (".mp4", ".gif")
@@ -141,11 +142,11 @@ def _write_gif(path: Path, frames: Iterator[Frame], fps: int, held: int) -> None
         histogram.add(frame)
         packed.append(zlib.compress(frame.tobytes(), 1))
     palette = histogram.palette()
-    dots = _dots(*shape[:2])
+    pattern = _DOTS * dots(*shape[:2])[..., None]
 
     def indexed(content: bytes) -> Image.Image:
         frame = np.frombuffer(zlib.decompress(content), np.uint8).reshape(shape)
-        mixed = np.clip(frame + dots, 0, 255).astype(np.uint8)
+        mixed = np.clip(frame + pattern, 0, 255).astype(np.uint8)
         return Image.fromarray(mixed).quantize(palette=palette, dither=Image.Dither.NONE)
 
     pause = 10 * round(100 / fps)  # milliseconds; the format counts hundredths of a second
@@ -180,13 +181,3 @@ class _Histogram:
         repeats = np.ceil(weights * (200_000 / max(weights.sum(), 200_000))).astype(int)
         swatches = Image.fromarray(np.repeat(means, repeats, axis=0)[None])
         return swatches.quantize(_COLORS, method=Image.Quantize.MEDIANCUT, kmeans=1, dither=Image.Dither.NONE)
-
-
-def _dots(height: int, width: int) -> npt.NDArray[np.float32]:
-    """(H, W, 1) an ordered pattern, the 8x8 Bayer matrix repeated, with mean 0."""
-    matrix = np.zeros((1, 1))
-    for _ in range(3):
-        matrix = np.block([[4 * matrix, 4 * matrix + 2], [4 * matrix + 3, 4 * matrix + 1]])
-    tile = _DOTS * ((matrix + 0.5) / 64 - 0.5)
-    tiled = np.tile(tile, (-(-height // 8), -(-width // 8)))[:height, :width]
-    return tiled[..., None].astype(np.float32)

@@ -1,143 +1,51 @@
-"""Pictures of shapes and drags, drawn off-screen and written as PNG.
+"""Pictures of shapes and drags, drawn by `drag3d.rendering` and written as PNG: no display and no OpenGL is needed."""
 
-Drawing needs an OpenGL library, which a bare machine lacks, and VTK then does not raise an error: the process dies
-(segmentation fault in VTK 9.7). So all drawing happens in a process of its own (`picture_worker.py`), whose death
-becomes the exception `NoPicture` with one sentence that says what to install; whoever asked can say so and go on.
+from __future__ import annotations
 
-A machine without a display needs `libegl1` and `libgl1-mesa-dri`, or `libosmesa6` alone (Debian 12, tried with VTK 9.7
-on a minimal system; no X server is needed).
-"""
-
-import functools
-import json
-import math
+import io
 import os
-import subprocess
-import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
+from PIL import Image
 
 from drag3d.export.atomic import write_bytes_atomically
-from drag3d.export.mesh import as_array, checked_mesh
+from drag3d.export.framing import Camera, fit_camera
+from drag3d.export.panel import CheckedPanel, PaintedMesh, Panel, PanelPainter, Picture, Stage
+from drag3d.export.sheet import LEGEND, LEGEND_OF_TARGETS, sheet, write_words
+from drag3d.rendering.camera import Size, as_camera
 from get3d_models.errors import InputError
 
-SWITCH_OFF = "DRAG3D_NO_PICTURES"
-_WORKER = Path(__file__).with_name("picture_worker.py")
-_WINDOW = "VTK_DEFAULT_OPENGL_WINDOW"
-_PROBE_SECONDS, DRAW_SECONDS = 120, 600
-_NO_OPENGL = (
-    "this machine has no OpenGL library that VTK can draw with; "
-    "on Debian or Ubuntu: apt-get install libegl1 libgl1-mesa-dri"
-)
-_CLAY = (0.80, 0.77, 0.73)
-
-
-class NoPicture(RuntimeError):
-    """A picture could not be drawn on this machine; the message is one sentence and says why. Nothing was written."""
-
-
-@dataclass(frozen=True)
-class PaintedMesh:
-    """A mesh to draw.
-
-    vertices: (V, 3) float, y up. faces: (F, 3) integer, counter-clockwise seen from outside. colors: (V, 3) float
-    display sRGB in [0, 1], or None for plain clay. normals: (V, 3) float, or None for area-weighted smooth ones.
-    NumPy arrays or torch tensors.
-    """
-
-    vertices: Any
-    faces: Any
-    colors: Any = None
-    normals: Any = None
-
-
-@dataclass(frozen=True)
-class Panel:
-    """One view: a mesh, its title above, a caption below, and points on top of it.
-
-    handles: (N, 3) drawn red. targets: (N, 3) drawn blue. With `arrows`, an arrow leads from each handle to the target
-    of the same number. Points hidden by the shape shine through it faintly.
-    """
-
-    mesh: PaintedMesh
-    title: str = ""
-    caption: str = ""
-    handles: Any = ()
-    targets: Any = ()
-    arrows: bool = False
-
-
-@dataclass(frozen=True)
-class Camera:
-    """Where the viewer stands; the distance is chosen so that everything in all panels fits.
-
-    azimuth: degrees about the y axis; 0 looks from +z, 90 from +x. elevation: degrees above the horizon, within
-    -89 to 89. view_angle: vertical field of view, degrees. margin: free space around the shape, 1 is none.
-    """
-
-    azimuth: float = 35.0
-    elevation: float = 18.0
-    view_angle: float = 25.0
-    margin: float = 1.12
-
-    def __post_init__(self) -> None:
-        if not -89 <= self.elevation <= 89:
-            raise InputError(f"the camera's elevation must lie within -89 and 89 degrees, not {self.elevation}")
+VIEW_SIZE: Size = (800, 800)
 
 
 @dataclass(frozen=True)
 class Scene:
-    """Panels side by side, all seen by the same camera. width, height: of the whole picture, in pixels."""
+    """Panels side by side, all seen by the same camera. width, height: of the whole picture, in pixels.
+
+    camera: one that is placed so that everything fits, or any camera of `drag3d.rendering`, which sees what it sees.
+    """
 
     panels: Sequence[Panel]
-    camera: Camera = field(default_factory=Camera)
+    camera: Any = field(default_factory=Camera)
     width: int = 1600
     height: int = 800
 
 
-@dataclass(frozen=True)
-class View:
-    """A camera in place: position, focal point and up direction, (3,) float each, in the frame of the meshes."""
-
-    position: npt.NDArray[np.float64]
-    focus: npt.NDArray[np.float64]
-    up: npt.NDArray[np.float64]
-
-
-def can_draw() -> str | None:
-    """None when pictures can be drawn here, else one sentence that says why not.
-
-    Tried once per process, in a process of its own. The environment variable DRAG3D_NO_PICTURES switches drawing off.
-    """
-    return _switched_off() or _probe()
-
-
 def draw(path: str | os.PathLike[str], scene: Scene) -> Path:
-    """Draw `scene` off-screen and write it to `path`, a PNG, replacing an older file in one step.
+    """Draw `scene` and write it to `path`, a PNG, replacing an older file in one step.
 
-    Raises `NoPicture` when this machine cannot draw, and `InputError` for a path or a mesh that cannot be used.
+    Raises `InputError` for a path or a mesh that cannot be used.
     """
     path = Path(path)
     if path.suffix.lower() != ".png":
         raise InputError(f"cannot write the picture {path}: its name must end in .png")
-    if not scene.panels:
-        raise InputError("the picture has no panels: there is nothing to draw")
-    arrays, layout = _packed(scene)
-    if reason := _switched_off():
-        raise NoPicture(reason)
-    with tempfile.TemporaryDirectory(prefix="drag3d-picture-") as directory:
-        packed, drawn = Path(directory, "scene.npz"), Path(directory, "drawn.png")
-        contents: dict[str, Any] = {**arrays, "layout": np.array(json.dumps(layout))}
-        np.savez(packed, **contents)
-        if reason := run_worker([str(packed), str(drawn)], DRAW_SECONDS):
-            raise NoPicture(reason)
-        return write_bytes_atomically(path, drawn.read_bytes())
+    content = io.BytesIO()
+    Image.fromarray(scene_picture(scene)).save(content, format="PNG")
+    return write_bytes_atomically(path, content.getvalue())
 
 
 def draw_comparison(
@@ -148,138 +56,65 @@ def draw_comparison(
     targets: Any,
     *,
     ends: Any = (),
-    camera: Camera | None = None,
+    camera: Any = None,
+    size: Size | None = None,
     titles: tuple[str, str] = ("before", "after"),
 ) -> Path:
     """Draw a drag as two panels: the shape with handles, targets and arrows, and the edited shape with where they went.
 
-    handles, targets: (N, 3). ends: (N, 3) where the handles are after the drag, or empty. Writes and raises as `draw`.
+    handles, targets: (N, 3). ends: (N, 3) where the handles are after the drag, or empty. camera: as in `Scene`. size:
+    (height, width) of each panel. Of a camera of `drag3d.rendering`, each panel is exactly its image, and the words are
+    above and below it. Writes and raises as `draw`.
     """
-    legend = "red: handle    blue: target"
     panels = (
-        Panel(before, titles[0], legend, handles, targets, arrows=True),
-        Panel(after, titles[1], legend if len(ends) else "blue: target", ends, targets),
+        Panel(before, titles[0], LEGEND, handles, targets, arrows=True),
+        Panel(after, titles[1], LEGEND if len(ends) else LEGEND_OF_TARGETS, ends, targets),
     )
-    return draw(path, Scene(panels, camera or Camera()))
+    height, width = size or VIEW_SIZE
+    return draw(path, Scene(panels, camera or Camera(), 2 * width, height))
 
 
-def fit_view(points: npt.NDArray[Any], camera: Camera, aspect: float) -> View:
-    """The closest view along `camera`'s direction that shows all `points` (N, 3); `aspect` is a panel's width / height.
+def draw_view(
+    mesh: PaintedMesh,
+    camera: Any,
+    size: Size = VIEW_SIZE,
+    *,
+    handles: Any = (),
+    targets: Any = (),
+    arrows: bool = False,
+) -> Picture:
+    """The image (H, W, 3) uint8 of a mesh from a camera of `drag3d.rendering`; size: (height, width).
 
-    The image of the points is centred, and everything lies within 1 / margin of the frame's half width and height.
+    Nothing is moved or cut off: what `pixels_of` says of a point is the pixel at which it is drawn. handles, targets:
+    (N, 3) marked as in a `Panel`. Raises `InputError` for what cannot be drawn.
     """
-    azimuth, elevation = math.radians(camera.azimuth), math.radians(camera.elevation)
-    backward = np.array(
-        [math.sin(azimuth) * math.cos(elevation), math.sin(elevation), math.cos(azimuth) * math.cos(elevation)]
-    )
-    right = np.array([math.cos(azimuth), 0.0, -math.sin(azimuth)])
-    up = np.cross(backward, right)
-    seen = points.astype(np.float64) @ np.stack([right, up, backward], axis=1)
-    center = (seen.min(axis=0) + seen.max(axis=0)) / 2
-    slope_up = math.tan(math.radians(camera.view_angle) / 2) / camera.margin
-    for _ in range(8):  # near things look larger, so the image's centre moves a little once the distance is known
-        offset = np.abs(seen[:, :2] - center[:2]) / np.array([slope_up * aspect, slope_up])
-        distance = float((offset.max(axis=1) + seen[:, 2] - center[2]).max())
-        image = (seen[:, :2] - center[:2]) / (distance - (seen[:, 2:] - center[2]))
-        center[:2] += distance * (image.min(axis=0) + image.max(axis=0)) / 2
-    distance = max(distance, 1e-6)
-    focus = np.stack([right, up, backward], axis=1) @ center
-    return View(focus + distance * backward, focus, up)
+    panel = CheckedPanel(Panel(mesh, handles=handles, targets=targets, arrows=arrows))
+    return PanelPainter(panel, Stage.holding([panel.box])).picture(camera, _checked_size(size))
 
 
-def _packed(scene: Scene) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
-    """The scene as flat arrays and plain JSON, the way it travels to the worker."""
-    arrays: dict[str, npt.NDArray[Any]] = {}
-    for number, panel in enumerate(scene.panels):
-        arrays |= {f"{name}_{number}": values for name, values in packed_panel(panel).items()}
-    vertices = np.concatenate([values for name, values in arrays.items() if name.startswith("vertices")])
-    marks = [values for name, values in arrays.items() if name.startswith(("handles", "targets"))]
-    view = fit_view(np.concatenate([vertices, *marks]), scene.camera, scene.width / len(scene.panels) / scene.height)
-    layout = {
-        "size": [scene.width, scene.height],
-        "bounds": [vertices.min(axis=0).tolist(), vertices.max(axis=0).tolist()],
-        "view": packed_view(view, scene.camera),
-        "panels": [packed_words(panel) for panel in scene.panels],
-    }
-    return arrays, layout
+def scene_picture(scene: Scene) -> Picture:
+    """`scene` as an image (H, W, 3) uint8; raises `InputError` for what cannot be drawn."""
+    if not scene.panels:
+        raise InputError("the picture has no panels: there is nothing to draw")
+    height, width = size = _checked_size((scene.height, scene.width // len(scene.panels)))
+    panels = [CheckedPanel(panel) for panel in scene.panels]
+    stage = Stage.holding(panel.box for panel in panels)
+    fitted = isinstance(scene.camera, Camera)
+    points = np.concatenate([panel.points for panel in panels])
+    camera = fit_camera(points, scene.camera, width / height) if fitted else as_camera(scene.camera)
+    pictures = [PanelPainter(panel, stage).picture(camera, size) for panel in panels]
+    titles, captions = [p.title for p in panels], [p.caption for p in panels]
+    if not fitted and any(titles + captions):
+        return np.asarray(sheet(pictures, titles, captions))
+    whole = Image.fromarray(np.concatenate(pictures, axis=1))
+    for number, (title, caption) in enumerate(zip(titles, captions, strict=True)):
+        middle = (number + 0.5) * width
+        write_words(whole, title, (middle, 0.055 * height), 0.036 * height)
+        write_words(whole, caption, (middle, 0.96 * height), 0.023 * height)
+    return np.asarray(whole)
 
 
-def packed_panel(panel: Panel) -> dict[str, npt.NDArray[Any]]:
-    """A panel's mesh and points, checked, as the worker reads them; InputError for what cannot be drawn."""
-    mesh = panel.mesh
-    vertices, faces, colors, normals = checked_mesh(mesh.vertices, mesh.faces, mesh.colors, mesh.normals)
-    colors = np.full_like(vertices, _CLAY) if colors is None else colors
-    handles, targets = _checked_points("handles", panel.handles), _checked_points("targets", panel.targets)
-    if panel.arrows and len(handles) != len(targets):
-        raise InputError("the picture's arrows need as many targets as handles")
-    return {
-        "vertices": vertices, "faces": faces, "normals": normals, "colors": colors,
-        "handles": handles, "targets": targets,
-    }  # fmt: skip
-
-
-def packed_view(view: View, camera: Camera) -> dict[str, Any]:
-    """A view as plain JSON for the worker."""
-    places = {"position": view.position.tolist(), "focus": view.focus.tolist(), "up": view.up.tolist()}
-    return {**places, "view_angle": camera.view_angle}
-
-
-def packed_words(panel: Panel) -> dict[str, Any]:
-    """What is not an array in a panel, as plain JSON for the worker."""
-    return {"title": panel.title, "caption": panel.caption, "arrows": panel.arrows}
-
-
-def _checked_points(name: str, points: Any) -> npt.NDArray[np.float32]:
-    points = as_array(points).astype(np.float32)
-    if points.size == 0:
-        return np.zeros((0, 3), np.float32)
-    if points.ndim != 2 or points.shape[1] != 3 or not np.isfinite(points).all():
-        raise InputError(f"the picture's {name} must be finite points of shape (N, 3), not of shape {points.shape}")
-    return points
-
-
-def _switched_off() -> str | None:
-    return f"drawing is switched off by {SWITCH_OFF}" if os.environ.get(SWITCH_OFF) else None
-
-
-@functools.cache
-def _probe() -> str | None:
-    return run_worker(["--probe"], _PROBE_SECONDS)
-
-
-def run_worker(arguments: list[str], seconds: float) -> str | None:
-    """Run `picture_worker.py` to its end; None when it succeeded, else one sentence that says what went wrong."""
-    command = [sys.executable, "-P", str(_WORKER), *arguments]  # -P: mesh.py beside it shall not shadow a module
-    for window in _windows():
-        environment = os.environ | ({_WINDOW: window} if window else {})
-        try:
-            run = subprocess.run(
-                command,
-                capture_output=True,
-                stdin=subprocess.DEVNULL,
-                timeout=seconds,
-                check=False,
-                text=True,
-                errors="replace",
-                env=environment,
-            )
-        except subprocess.TimeoutExpired:
-            return f"drawing did not finish within {seconds:.0f} seconds"
-        except OSError as error:
-            return f"the drawing process could not be started ({error.strerror})"
-        if run.returncode == 0:
-            return None
-        lines = [line.strip() for line in run.stderr.splitlines() if line.strip()]
-        if run.returncode == 1 and lines:  # a Python exception; every other code means that VTK killed the process
-            return f"drawing failed ({lines[-1][:300]})"
-    return _NO_OPENGL
-
-
-def _windows() -> tuple[str, ...]:
-    """The kinds of VTK window to try in turn; "" leaves the choice to VTK.
-
-    Left to itself, VTK 9.7 tries X11, and dies when there is no X11 library, even if EGL or OSMesa would do.
-    """
-    if sys.platform != "linux" or _WINDOW in os.environ:
-        return ("",)
-    return ("", "vtkEGLRenderWindow", "vtkOSOpenGLRenderWindow")
+def _checked_size(size: Size) -> Size:
+    if len(size) != 2 or not all(isinstance(n, int) and 16 <= n <= 8192 for n in size):
+        raise InputError(f"a picture's height and width are whole numbers from 16 to 8192, not {size}")
+    return size

@@ -1,39 +1,26 @@
-"""The frames of a shape's animation: many states of a shape, seen by one camera that stands still or turns.
+"""The frames of an animation of a shape: its states, one after the other, seen by a camera that stands still or turns.
 
-One process draws them all (see `picture.py` for why it is a process of its own). States go to it through files, one
-each, so that however long a drag was, one shape at a time is in memory.
+All states are looked at before the first frame is drawn: together they say where the camera has to stand.
 """
 
 from __future__ import annotations
 
-import json
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
-from drag3d.export.picture import (
-    DRAW_SECONDS,
-    Camera,
-    NoPicture,
-    Panel,
-    View,
-    can_draw,
-    fit_view,
-    packed_panel,
-    packed_view,
-    packed_words,
-    run_worker,
-)
+from drag3d.export.framing import Camera, fit_camera, turned_camera
+from drag3d.export.panel import CheckedPanel, Panel, PanelPainter, Picture, Stage
+from drag3d.rendering.camera import PerspectiveCamera
 from get3d_models.errors import InputError
 
 FILM_CAMERA = Camera(margin=1.15)
-_SECONDS_PER_SHOT = 20
+FILM_SIZE = 640
+TURN = 6.0
+"""Degrees that a turntable turns from frame to frame: a whole turn in 5 s."""
 _FRAMED = 3000  # vertices of each state that are looked at to frame the film
 _RING = 24  # directions in which a turning shape is looked at
 
@@ -46,83 +33,58 @@ class Shot:
     turn: float = 0.0
 
 
+def turntable(panel: Panel, camera: Camera = FILM_CAMERA, size: int = FILM_SIZE) -> Iterator[Picture]:
+    """Frames (size, size, 3) uint8 of one whole turn round a shape; played again and again, it turns on and on."""
+    shots = [Shot(0, TURN * number) for number in range(round(360 / TURN))]
+    return film_shapes([panel], shots, camera, size)
+
+
 def film_shapes(
-    moments: Iterable[Panel], shots: Sequence[Shot], camera: Camera = FILM_CAMERA, size: int = 640
-) -> Iterator[npt.NDArray[np.uint8]]:
+    moments: Iterable[Panel], shots: Sequence[Shot], camera: Camera = FILM_CAMERA, size: int = FILM_SIZE
+) -> Iterator[Picture]:
     """Draw the shots; yields a frame (size, size, 3) uint8 for each, in order.
 
     moments: the states of the shape that shots refer to by number, with their points; read once, one by one. The
     camera keeps its distance and height, chosen so that every state, from every side that is shown, is in the frame.
-    Raises `NoPicture` when this machine cannot draw, before any state is asked for, and `InputError` for a shape that
-    cannot be drawn.
+    Raises `InputError` for a shape that cannot be drawn.
     """
-    if reason := can_draw():
-        raise NoPicture(reason)
-    with tempfile.TemporaryDirectory(prefix="drag3d-film-") as directory:
-        folder = Path(directory)
-        samples, bounds, words = _packed(moments, folder)
-        different = list(dict.fromkeys(shots))
-        views = _views(samples, [shot.turn for shot in different], camera)
-        layout = {
-            "size": [size, size],
-            "bounds": bounds,
-            "panel": words,
-            "shots": [
-                {"moment": shot.moment, "view": packed_view(view, camera)}
-                for shot, view in zip(different, views, strict=True)
-            ],
-        }
-        (folder / "film.json").write_text(json.dumps(layout), encoding="utf-8")
-        if reason := run_worker(["--film", str(folder)], DRAW_SECONDS + _SECONDS_PER_SHOT * len(different)):
-            raise NoPicture(reason)
-        for shot in shots:
-            with Image.open(folder / f"shot_{different.index(shot)}.png") as picture:
-                frame = np.asarray(picture.convert("RGB"))
-            yield frame
-
-
-def _packed(moments: Iterable[Panel], folder: Path) -> tuple[npt.NDArray[Any], list[list[float]], dict[str, Any]]:
-    """Write a file for each state; returns points to frame (N, 3), the corners of all shapes, and the panel's words."""
-    samples, low, high = [], np.full(3, np.inf), np.full(3, -np.inf)
-    words: dict[str, Any] = {}
-    for number, panel in enumerate(moments):
-        arrays = packed_panel(panel)
-        np.savez(folder / f"moment_{number}.npz", **arrays)  # type: ignore[arg-type]
-        words = packed_words(panel)
-        vertices = arrays["vertices"]
-        low, high = np.minimum(low, vertices.min(axis=0)), np.maximum(high, vertices.max(axis=0))
-        samples += [vertices[:: 1 + len(vertices) // _FRAMED], arrays["handles"], arrays["targets"]]
-    if not samples:
+    panels = [CheckedPanel(panel) for panel in moments]
+    if not panels:
         raise InputError("an animation needs at least one moment")
-    return np.concatenate(samples), [low.tolist(), high.tolist()], words
+    stage = Stage.holding(panel.box for panel in panels)
+    cameras = _cameras(np.concatenate([_framed(panel) for panel in panels]), [shot.turn for shot in shots], camera)
+    shown: Shot | None = None
+    for shot, place in zip(shots, cameras, strict=True):
+        if shown is None or shot.moment != shown.moment:
+            painter = PanelPainter(panels[shot.moment], stage)
+        if shot != shown:
+            frame = painter.picture(place, (size, size))
+        shown = shot
+        yield frame
 
 
-def _views(points: npt.NDArray[Any], turns: list[float], camera: Camera) -> list[View]:
-    """One view for each turn; all of the same distance and height, about the axis of `points` (N, 3) if any turns."""
+def _framed(panel: CheckedPanel) -> npt.NDArray[Any]:
+    """Points (N, 3) of a state that shall be in the frame."""
+    vertices = panel.mesh.vertices
+    return np.concatenate([vertices[:: 1 + len(vertices) // _FRAMED], panel.handles, panel.targets])
+
+
+def _cameras(points: npt.NDArray[Any], turns: list[float], camera: Camera) -> list[PerspectiveCamera]:
+    """One camera for each turn; all at the same distance and height, about the axis of `points` (N, 3) if any turns."""
     if not any(turns):
-        return [fit_view(points, camera, 1.0)] * len(turns)
+        return [fit_camera(points, camera, 1.0)] * len(turns)
     low, high = points.min(axis=0), points.max(axis=0)
     axis = np.array([(low[0] + high[0]) / 2, 0.0, (low[2] + high[2]) / 2])
-    centred = _reduced(points - axis)
-    ring = np.concatenate([centred @ _turned(360 * step / _RING) for step in range(_RING)])
-    first = fit_view(ring, camera, 1.0)
-    return [
-        View(first.position @ turned + axis, first.focus @ turned + axis, first.up @ turned)
-        for turned in map(_turned, turns)
-    ]
+    ring = _ring(points - axis) + axis
+    first = fit_camera(ring, camera, 1.0)
+    return [turned_camera(first, turn, axis) for turn in turns]
 
 
-def _reduced(points: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """For each of 64 heights the point (1, 3) farthest from the axis: all that a turning shape's frame depends on."""
-    height = points[:, 1]
+def _ring(points: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """What points (N, 3) sweep when they turn about the y axis, at 64 heights and in 24 directions."""
+    height, radius = points[:, 1], np.hypot(points[:, 0], points[:, 2])
     slices = np.digitize(height, np.linspace(height.min(), height.max(), 64))
-    radius = np.hypot(points[:, 0], points[:, 2])
-    chosen = [np.flatnonzero(slices == s)[radius[slices == s].argmax()] for s in np.unique(slices)]
-    return points[chosen]
-
-
-def _turned(degrees: float) -> npt.NDArray[np.float64]:
-    """The matrix R so that `points @ R` are turned about the y axis, from +z towards +x, as a camera's azimuth."""
-    angle = np.radians(degrees)
-    cosine, sine = np.cos(angle), np.sin(angle)
-    return np.array([[cosine, 0.0, -sine], [0.0, 1.0, 0.0], [sine, 0.0, cosine]])
+    farthest = [np.flatnonzero(slices == s)[radius[slices == s].argmax()] for s in np.unique(slices)]
+    angle = np.arange(_RING) * (2 * np.pi / _RING)
+    places = [radius[farthest] * np.sin(angle)[:, None], np.tile(height[farthest], (_RING, 1))]
+    return np.stack([*places, radius[farthest] * np.cos(angle)[:, None]], axis=2).reshape(-1, 3)

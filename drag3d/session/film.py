@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 FPS = 12
 LEAST_FRAMES, MOST_FRAMES = 24, 120
 """A drag of few steps is shown slowly (2 s), of a long one some steps are left out (10 s)."""
-TURN = 6.0
-"""Degrees that a turntable turns from frame to frame: a whole turn in 5 s."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +54,7 @@ class Film:
         """Write the animation, .mp4 or .gif, atomically.
 
         A shape is seen by a camera that stands still, or with `turntable` goes round it, and once more round the end;
-        an image has no other sides. `progress` is told how many pictures are made, of how many. Raises InputError, and
-        `drag3d.export.NoPicture` for a shape where there is no OpenGL.
+        an image has no other sides. `progress` is told how many pictures are made, of how many. Raises InputError.
         """
         from drag3d.export.animation import paced, write_animation
 
@@ -85,7 +82,7 @@ class Film:
     def _shape_frames(
         self, order: list[int], turntable: bool, told: Callable[[int, int], None]
     ) -> Iterator[npt.NDArray[np.uint8]]:
-        from drag3d.export.shape_film import Shot, film_shapes
+        from drag3d.export.shape_film import TURN, Shot, film_shapes
 
         chosen = sorted(set(order))
         place = {index: number for number, index in enumerate(chosen)}
@@ -95,14 +92,15 @@ class Film:
             shots += [
                 Shot(shots[-1].moment, shots[-1].turn + turn * number) for number in range(1, int(360 / turn) + 1)
             ]
-        return film_shapes(self._panels(chosen, told), shots)
+        for number, frame in enumerate(film_shapes(self._panels(chosen), shots)):
+            told(number + 1, len(shots))
+            yield frame
 
-    def _panels(self, chosen: list[int], told: Callable[[int, int], None]) -> Iterator[Panel]:
+    def _panels(self, chosen: list[int]) -> Iterator[Panel]:
         from drag3d.export import PaintedMesh, Panel
 
-        for number, index in enumerate(chosen):
+        for index in chosen:
             moment = self.moments[index]
             shape = self.session.shape_of(moment.latents)
             mesh = PaintedMesh(shape.vertices, shape.faces, shape.vertex_colors, shape.normals)
-            told(number + 1, len(chosen))
             yield Panel(mesh, handles=moment.handles, targets=moment.targets, arrows=True)

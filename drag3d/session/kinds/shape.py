@@ -186,7 +186,6 @@ class ShapeKind(Kind[Generator, Latents, Shape, Region]):
         return write_shape(path, self.shown(latents), settings, metadata=made_by, progress=progress)
 
     def draw(self, path: str | Path, result: DragResult, before: Latents, after: Latents) -> Path:
-        """Raises ``drag3d.export.NoPicture`` without OpenGL."""
         from drag3d.export import Camera, PaintedMesh, draw_comparison
 
         def painted(shape: Shape) -> PaintedMesh:
