@@ -117,6 +117,7 @@ class Session(SessionView):
         pixels = [checks.pixel(what, place) for what, place in (("the handle", handle), ("the target", target))]
         place, note = view.surface_at(pixels[0], shape)
         view.check_inside("the target", pixels[1])
+        place, _ = self._kind.placed(place, self.latents)  # from the field's surface onto that of the mesh
         index = self.add_point(place, view.point_at(pixels[1], place), name)
         if note:
             self.notes.append(note)
