@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import kaolin_stand_in
 import pytest
@@ -11,6 +12,7 @@ from kaolin_stand_in import Camera, Intrinsics
 from torch import Tensor
 
 from drag3d.interchange.kaolin import camera_from_kaolin, is_kaolin, surface_mesh, surface_mesh_of, tensors_of
+from drag3d.rendering import OrthographicCamera, PerspectiveCamera, clip_points, depths_of, pixels_of, rasterize
 from get3d_models import Generator, InputError
 from get3d_models.optional_parts import kaolin_is_available
 
@@ -101,6 +103,23 @@ def test_what_cannot_be_a_camera_here_is_refused_in_one_line() -> None:
         with pytest.raises(InputError, match=said) as caught:
             camera_from_kaolin(camera)
         assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("kind", ["pinhole", "orthographic"])
+def test_it_is_taken_wherever_ours_are_and_the_pictures_are_the_same(kind: str) -> None:
+    size, vertices = (48, 64), torch.tensor([[-0.4, -0.3, 0.1], [0.5, -0.2, -0.2], [0.0, 0.4, 0.0]])
+    faces = torch.tensor([[0, 1, 2]])
+    if kind == "pinhole":
+        lens = Intrinsics.pinhole(64, 48, torch.tensor([60.0]), near=0.1, far=1000.0)
+        ours: Any = PerspectiveCamera((0.0, 0.0, 2.0), field_of_view=math.degrees(2 * math.atan(24 / 60)))
+    else:
+        lens = Intrinsics.orthographic(64, 48, distance=0.6, near=0.1, far=1000.0)
+        ours = OrthographicCamera((0.0, 0.0, 2.0), height=1.2)
+    theirs = Camera(looking_back(2.0), lens)
+    torch.testing.assert_close(pixels_of(theirs, vertices, size), pixels_of(ours, vertices, size), atol=1e-4, rtol=0)
+    torch.testing.assert_close(depths_of(theirs, vertices, size), depths_of(ours, vertices, size), atol=1e-5, rtol=0)
+    pictures = [rasterize(clip_points(camera, vertices, size), faces, size, "torch") for camera in (theirs, ours)]
+    assert torch.equal(pictures[0].triangle, pictures[1].triangle) and bool((pictures[0].triangle >= 0).any())
 
 
 def test_kaolins_things_are_told_by_the_home_of_their_class() -> None:
