@@ -75,7 +75,8 @@ def chosen_device(name: str) -> str:
 def check_outputs(outputs: Iterable[tuple[str, Path | None, tuple[str, ...]]]) -> None:
     """Refuse, before any work, outputs that could not be written: (option, path, suffixes) each.
 
-    Looks at suffix, directory and permission, at what USD files need, and whether two options name the same file.
+    Looks at suffix, directory and permission, at what USD and MP4 files need, and whether two options name the same
+    file.
     """
     seen: dict[str, str] = {}
     for option, path, suffixes in outputs:
@@ -94,13 +95,18 @@ def check_outputs(outputs: Iterable[tuple[str, Path | None, tuple[str, ...]]]) -
 
             if reason := missing_for_usd():
                 raise InputError(f"{option} {path}: {reason}")
+        if path.suffix.lower() in ANIMATIONS:
+            from drag3d.export.animation import missing_for
+
+            if reason := missing_for(path):
+                raise InputError(f"{option} {path}: {reason}")
         real = os.path.realpath(path)
         if real in seen:
             raise InputError(f"{seen[real]} and {option} name the same file {path}; give each its own")
         seen[real] = option
 
 
-def opened(model: str, device: str, out: Path) -> Generator | ImageGenerator:
+def opened(model: str, device: str, out: Path | None) -> Generator | ImageGenerator:
     """The generator of a name or file, once every option of this command, and --out, has proved to fit its kind."""
     from get3d_models import load
     from get3d_models.loading import resolve
@@ -115,7 +121,7 @@ def opened(model: str, device: str, out: Path) -> Generator | ImageGenerator:
         if instead is not None and given:
             raise InputError(f"{option.opts[0]} has no meaning here: {makes}{instead}")
     suffixes = WRITTEN[generator.kind]
-    if out.suffix.lower() not in suffixes:
+    if out and out.suffix.lower() not in suffixes:
         raise InputError(f"--out {out}: {makes}, so the name must end in {' or '.join(suffixes)}")
     return generator
 

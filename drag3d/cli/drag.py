@@ -127,7 +127,8 @@ def drag(
         ("--animation", animation, ANIMATIONS),
         ("--session", session_file, (".drag3d",)),
     ])  # fmt: skip
-    _check_animation(animation, turntable)
+    if turntable and animation is None:
+        raise InputError("--turntable is the camera of an animation; give --animation too")
     generator = opened(model, device, out)
     settings = export_settings(out, options)
     for option, place in [("--point ", p) for p, _ in points] + [(f"--keypoint {name}:", p) for name, p in keypoints]:
@@ -165,17 +166,6 @@ def drag(
         write_film(film, animation, voice, turntable=turntable)
     written = [out, report, picture, animation, session_file]
     voice.say(f"wrote {', '.join(str(path) for path in written if path)}")
-
-
-def _check_animation(animation: Path | None, turntable: bool) -> None:
-    if animation is None:
-        if turntable:
-            raise InputError("--turntable is the camera of an animation; give --animation too")
-        return
-    from drag3d.export.animation import missing_for
-
-    if reason := missing_for(animation):
-        raise InputError(f"--animation {animation}: {reason}")
 
 
 def _configure(session: Session, options: dict[str, Any]) -> None:

@@ -55,6 +55,11 @@ class PaintedMesh:
     uv: Any = None
     texture: Any = None
 
+    @classmethod
+    def of(cls, shape: Any) -> PaintedMesh:
+        """A generated shape (`get3d_models.Shape`) with the colours of its vertices."""
+        return cls(shape.vertices, shape.faces, shape.vertex_colors, shape.normals)
+
 
 @dataclass(frozen=True)
 class Panel:

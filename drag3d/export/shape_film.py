@@ -21,6 +21,7 @@ FILM_CAMERA = Camera(margin=1.15)
 FILM_SIZE = 640
 TURN = 6.0
 """Degrees that a turntable turns from frame to frame: a whole turn in 5 s."""
+TURNTABLE_FRAMES = round(360 / TURN)
 _FRAMED = 3000  # vertices of each state that are looked at to frame the film
 _RING = 24  # directions in which a turning shape is looked at
 
@@ -35,7 +36,7 @@ class Shot:
 
 def turntable(panel: Panel, camera: Camera = FILM_CAMERA, size: int = FILM_SIZE) -> Iterator[Picture]:
     """Frames (size, size, 3) uint8 of one whole turn round a shape; played again and again, it turns on and on."""
-    shots = [Shot(0, TURN * number) for number in range(round(360 / TURN))]
+    shots = [Shot(0, TURN * number) for number in range(TURNTABLE_FRAMES)]
     return film_shapes([panel], shots, camera, size)
 
 

@@ -102,5 +102,4 @@ class Film:
         for index in chosen:
             moment = self.moments[index]
             shape = self.session.shape_of(moment.latents)
-            mesh = PaintedMesh(shape.vertices, shape.faces, shape.vertex_colors, shape.normals)
-            yield Panel(mesh, handles=moment.handles, targets=moment.targets, arrows=True)
+            yield Panel(PaintedMesh.of(shape), handles=moment.handles, targets=moment.targets, arrows=True)
