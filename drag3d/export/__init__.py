@@ -3,8 +3,6 @@
 from drag3d.export.animation import ANIMATION_SUFFIXES, write_animation
 from drag3d.export.atlas import UNWRAPS, Atlas, Progress
 from drag3d.export.atomic import atomic_write, write_bytes_atomically
-from drag3d.export.bake import bake
-from drag3d.export.box_unwrap import box_unwrap
 from drag3d.export.framing import Camera
 from drag3d.export.image import IMAGE_SUFFIXES, write_image
 from drag3d.export.image_picture import draw_image_comparison, marked_image
@@ -14,7 +12,6 @@ from drag3d.export.picture import Scene, draw, draw_comparison, draw_view
 from drag3d.export.settings import ExportSettings
 from drag3d.export.shape_file import write_shape
 from drag3d.export.textured import companions, write_textured_mesh
-from drag3d.export.xatlas_unwrap import xatlas_unwrap
 
 __all__ = [
     "ANIMATION_SUFFIXES",
@@ -29,8 +26,6 @@ __all__ = [
     "Progress",
     "Scene",
     "atomic_write",
-    "bake",
-    "box_unwrap",
     "companions",
     "draw",
     "draw_comparison",
@@ -44,5 +39,4 @@ __all__ = [
     "write_mesh",
     "write_shape",
     "write_textured_mesh",
-    "xatlas_unwrap",
 ]
