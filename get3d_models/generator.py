@@ -14,7 +14,13 @@ from torch import Tensor, nn
 from get3d_models.config import FREE_ENTRIES, GeneratorConfig
 from get3d_models.cubegrid import CubeGrid, cube_grid
 from get3d_models.errors import InputError
-from get3d_models.flexicubes import WEIGHT_GAIN, WEIGHTS, fill_degenerate_cubes, flexicubes_surface
+from get3d_models.flexicubes import (
+    WEIGHT_GAIN,
+    WEIGHTS,
+    fill_degenerate_cubes,
+    flexicubes_class,
+    flexicubes_surface,
+)
 from get3d_models.layers import Decoder, MappingNetwork, ToPlanes
 from get3d_models.marching import fill_degenerate, marching_tetrahedra
 from get3d_models.shape import Shape
@@ -292,6 +298,11 @@ class Generator(nn.Module):
             features = self.features(planes, points[None])
             parts.append((self.signed_distance(features, ws_geometry)[0], self.deformation(features, ws_geometry)[0]))
         return torch.cat([p[0] for p in parts]), torch.cat([p[1] for p in parts])
+
+    def check_surface(self) -> None:
+        """Raise InputError where no surface can be extracted: of FlexiCubes where kaolin is missing. Takes no time."""
+        if self.config.iso_surface == "flexicubes":
+            flexicubes_class()
 
     def surface(
         self, planes: Tensor | LocalPlanes | LocalTriplanes, ws_geometry: Tensor, field: Tensor, deformation: Tensor

@@ -39,6 +39,7 @@ class Shape:
         """
         generator = self.generator
         with torch.no_grad():
+            generator.check_surface()  # before the work, not after it
             planes, ws = self.planes.geometry, self.latents.geometry[None]
             return generator.surface(planes, ws, *generator.grid_fields(planes, ws))
 

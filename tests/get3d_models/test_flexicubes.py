@@ -173,6 +173,14 @@ def test_without_kaolin_fields_and_colours_work_and_the_surface_says_in_one_line
         assert 'pip install "kaolin>=0.16" -f https://nvidia-kaolin.s3.us-east-2.amazonaws.com/torch-' in said
 
 
+@pytest.mark.usefixtures("no_kaolin")
+def test_without_kaolin_the_surface_is_refused_before_any_work() -> None:
+    shape = Generator(CONFIG).requires_grad_(False).sample(0)
+    with pytest.raises(InputError, match="needs kaolin"):
+        shape.vertices  # noqa: B018
+    assert "planes" not in vars(shape)
+
+
 def test_a_kaolin_without_flexicubes_is_said_to_be_too_old(monkeypatch: pytest.MonkeyPatch) -> None:
     kaolin_stand_in.install(monkeypatch)
     monkeypatch.delattr(sys.modules["kaolin.ops.conversions"], "FlexiCubes")
