@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-PARTS = ("marching", "step", "image-step", "arrival")
+PARTS = ("marching", "rendering", "step", "image-step", "arrival")
 
 
 @click.command()
@@ -30,8 +30,9 @@ def bench(
 ) -> None:  # fmt: skip
     """Measure how fast the editor is here.
 
-    Marching tetrahedra and the drag steps are measured against the textbook ways, taking turns within one run, so look
-    at the ratios. The steps are those of generators as large as the released ones. Takes some minutes.
+    Marching tetrahedra and the drag steps are measured against the textbook ways, rendering against deodr where that
+    is installed. They take turns within one run, so look at the ratios. The steps are those of generators as large as
+    the released ones. Takes some minutes.
     """
     from get3d_models.loading import resolve
 
@@ -57,6 +58,11 @@ def _measured(
 
         report = bench_marching(resolution, repeats)
         return report, marching_lines(report)
+    if part == "rendering":
+        from drag3d.bench.rendering import bench_rendering
+
+        report = bench_rendering(repeats=repeats)
+        return report, rendering_lines(report)
     if part == "step":
         from drag3d.bench.drag_step import bench_drag_step
 
@@ -85,6 +91,27 @@ def marching_lines(report: dict[str, Any]) -> list[str]:
             row = report[kind][clock]
             times = f"{_ms(row['ours'])} {_ms(row['textbook'])}"
             lines.append(f"{report[kind]['threads']:>14} {clock:>6} {times} {row['ratio']:>7.1f}x")
+    return lines
+
+
+def rendering_lines(report: dict[str, Any]) -> list[str]:
+    """The measurements of rendering as a table."""
+    lines = [
+        f"a picture of {report['size']} pixels and its gradient, {report['faces']} triangles, {report['channels']} "
+        f"channels, medians of {report['repeats']}; numba and torch are ours",
+        f"{'threads':>14} {'clock':>6} {'numba':>12} {'torch':>12} {'deodr':>12} {'ratio':>8}",
+    ]
+    for kind in ("single", "default"):
+        for clock in ("wall", "cpu"):
+            row = report[kind][clock]
+            times = " ".join(f"{'unknown':>12}" if row[k] is None else _ms(row[k]) for k in ("numba", "torch", "deodr"))
+            ratio = f"{'unknown':>8}" if row["ratio"] is None else f"{row['ratio']:>7.1f}x"
+            lines.append(f"{report[kind]['threads']:>14} {clock:>6} {times} {ratio}")
+    if report["missing"]:
+        lines.append(report["missing"])
+    if report["start"]:
+        first, second = report["start"]["first"], report["start"]["second"]
+        lines.append(f"a new process has its first picture after {first:.1f} s, from the second one on {second:.1f} s")
     return lines
 
 

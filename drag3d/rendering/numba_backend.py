@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,8 @@ class NumbaBackend:
         """Fragments of clip-space positions ``(V, 4)`` and faces ``(F, 3)``."""
         points = screen_points(clip, size)
         triangle = torch.full(size, -1, dtype=torch.int64)
-        depth = np.full(size, np.inf)
+        depth = _kept("depth", size, lambda: np.empty(size))
+        depth.fill(np.inf)
         self.kernels.visible(_array(points.double()), _array(faces), triangle.numpy(), depth)
         return Fragments(triangle, *_Barycentrics.apply(points, faces, triangle, self.kernels))
 
@@ -42,7 +44,10 @@ class NumbaBackend:
 
     def crossings(self, points: Tensor, topology: Topology, faces: Tensor, fragments: Fragments) -> Crossings:
         """Where silhouette edges pass between pixels; ``points (V, 4)`` are those of :func:`screen_points`."""
-        share, found, place = _work_memory(fragments.size)
+        pairs = 2 * len(fragments.triangle) * fragments.triangle.shape[1]
+        share, found, place = _kept(
+            "crossings", pairs, lambda: (np.empty(pairs), np.empty((pairs, 6), np.int64), np.full(pairs, -1, np.int64))
+        )
         facing = np.empty(len(faces), np.int8)
         places = _array(points.double())
         self.kernels.face_directions(places, _array(faces), facing)
@@ -67,7 +72,8 @@ class _Barycentrics(torch.autograd.Function):
     def forward(ctx: Any, points: Tensor, faces: Tensor, triangle: Tensor, compiled: Kernels) -> Any:
         ctx.save_for_backward(points, faces, triangle)
         ctx.compiled = compiled
-        weights, depth = points.new_zeros(*triangle.shape, 3), points.new_ones(triangle.shape)
+        ctx.set_materialize_grads(False)
+        weights, depth = points.new_empty(*triangle.shape, 3), points.new_empty(triangle.shape)
         compiled.barycentrics(_array(points.double()), _array(faces), triangle.numpy(), weights.numpy(), depth.numpy())
         return weights, depth
 
@@ -76,8 +82,14 @@ class _Barycentrics(torch.autograd.Function):
         points, faces, triangle = ctx.saved_tensors
         places = points.double()
         result = torch.zeros_like(places)
-        given = (_array(gradient) for gradient in gradients)
-        ctx.compiled.barycentrics_backward(_array(places), _array(faces), triangle.numpy(), *given, result.numpy())
+        to_weights, to_depth = gradients
+        if to_weights is None:
+            to_weights = points.new_zeros(*triangle.shape, 3)
+        if to_depth is None:
+            to_depth = points.new_empty(0, 0)
+        ctx.compiled.barycentrics_backward(
+            _array(places), _array(faces), triangle.numpy(), _array(to_weights), _array(to_depth), result.numpy()
+        )
         return result.to(points.dtype), None, None, None
 
 
@@ -90,14 +102,14 @@ class _Interpolate(torch.autograd.Function):
     ) -> Any:
         ctx.save_for_backward(attributes, weights, faces, triangle)
         ctx.compiled = compiled
-        image = attributes.new_zeros(*triangle.shape, attributes.shape[1])
+        image = attributes.new_empty(*triangle.shape, attributes.shape[1])
         compiled.interpolate(_array(attributes), _array(faces), triangle.numpy(), _array(weights), image.numpy())
         return image
 
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> Any:
         attributes, weights, faces, triangle = ctx.saved_tensors
-        to_weights, to_attributes = torch.zeros_like(weights), torch.zeros_like(attributes)
+        to_weights, to_attributes = torch.empty_like(weights), torch.zeros_like(attributes)
         ctx.compiled.interpolate_backward(
             _array(attributes), _array(faces), triangle.numpy(), _array(weights),
             _array(gradients[0]), to_weights.numpy(), to_attributes.numpy(),
@@ -105,13 +117,12 @@ class _Interpolate(torch.autograd.Function):
         return to_attributes, to_weights, None, None, None
 
 
-def _work_memory(size: Size) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Work memory of ``walk_edges``, kept per thread: fresh pages cost more than the work."""
-    kept = getattr(_memory, "kept", None)
+def _kept(name: str, size: Any, make: Callable[[], Any]) -> Any:
+    """Work memory of the last size, kept per thread: fresh pages cost more than the work."""
+    kept = getattr(_memory, name, None)
     if kept is None or kept[0] != size:
-        pairs = 2 * size[0] * size[1]
-        kept = size, (np.empty(pairs), np.empty((pairs, 6), np.int64), np.full(pairs, -1, np.int64))
-        _memory.kept = kept
+        kept = size, make()
+        setattr(_memory, name, kept)
     return kept[1]
 
 

@@ -83,34 +83,45 @@ def visible(points, faces, triangle, depth):
         elif w0 <= 0 and w1 <= 0 and w2 <= 0:
             continue
         n0x, n0y, n0z = y1 * w2 - w1 * y2, w1 * x2 - x1 * w2, x1 * y2 - y1 * x2
-        n1x, n1y, n1z = y2 * w0 - w2 * y0, w2 * x0 - x2 * w0, x2 * y0 - y2 * x0
-        n2x, n2y, n2z = y0 * w1 - w0 * y1, w0 * x1 - x0 * w1, x0 * y1 - y0 * x1
         determinant = x0 * n0x + y0 * n0y + w0 * n0z
         terms = abs(x0) * (abs(y1 * w2) + abs(w1 * y2)) + abs(y0) * (abs(w1 * x2) + abs(x1 * w2))
         terms += abs(w0) * (abs(x1 * y2) + abs(y1 * x2))
         if not abs(determinant) > FLAT * terms:
             continue
-        sign = 1.0 if determinant > 0 else -1.0
+        n1x, n1y, n1z = y2 * w0 - w2 * y0, w2 * x0 - x2 * w0, x2 * y0 - y2 * x0
+        n2x, n2y, n2z = y0 * w1 - w0 * y1, w0 * x1 - x0 * w1, x0 * y1 - y0 * x1
+        if determinant < 0:
+            n0x, n0y, n0z, n1x, n1y, n1z, n2x, n2y, n2z = -n0x, -n0y, -n0z, -n1x, -n1y, -n1z, -n2x, -n2y, -n2z
+        share = 1 / abs(determinant)
         for y in range(top, bottom + 1):
-            for x in range(left, right + 1):
-                e0 = n0x * x + n0y * y + n0z
-                e1 = n1x * x + n1y * y + n1z
-                e2 = n2x * x + n2y * y + n2z
-                if e0 * sign < 0 or e1 * sign < 0 or e2 * sign < 0:
+            r0, r1, r2 = n0y * y + n0z, n1y * y + n1z, n2y * y + n2z
+            begin, end = np.float64(left), np.float64(right)  # about where the row is inside; pixels decide exactly
+            for slope, rest in ((n0x, r0), (n1x, r1), (n2x, r2)):
+                if slope > 0:
+                    begin = max(begin, -rest / slope - SLACK)
+                elif slope < 0:
+                    end = min(end, -rest / slope + SLACK)
+            if begin > end:
+                continue
+            for x in range(int(np.ceil(begin)), int(np.floor(end)) + 1):
+                e0, e1, e2 = n0x * x + r0, n1x * x + r1, n2x * x + r2
+                if e0 < 0 or e1 < 0 or e2 < 0:
                     continue
-                z = (e0 * z0 + e1 * z1 + e2 * z2) / determinant
+                z = (e0 * z0 + e1 * z1 + e2 * z2) * share
                 if z >= -1 and z <= 1 and z < depth[y, x]:
                     depth[y, x] = z
                     triangle[y, x] = f
 
 
 def barycentrics(points, faces, triangle, weights, depth):
-    """Write the weights (H, W, 3) and depths (H, W) of the visible faces; other pixels are left as they are."""
+    """Write the weights (H, W, 3) and depths (H, W) of the visible faces; 0 and 1 where there is none."""
     height, width = triangle.shape
     for y in range(height):
         for x in range(width):
             f = triangle[y, x]
             if f < 0:
+                weights[y, x, 0] = weights[y, x, 1] = weights[y, x, 2] = 0
+                depth[y, x] = 1
                 continue
             i, j, k = faces[f, 0], faces[f, 1], faces[f, 2]
             w0, w1, w2 = points[i, 2], points[j, 2], points[k, 2]
@@ -126,7 +137,7 @@ def barycentrics(points, faces, triangle, weights, depth):
 
 
 def barycentrics_backward(points, faces, triangle, grad_weights, grad_depth, grad_points):
-    """Add the gradients of `barycentrics` to ``grad_points`` (V, 4).
+    """Add the gradients of `barycentrics` to ``grad_points`` (V, 4); a ``grad_depth`` of size 0 stands for zeros.
 
     With b_i = e_i / E, E = sum e, and d = N / Q, N = sum e_i z_i, Q = sum e_i w_i:
     dL/de_i = (g_i - sum g_j b_j) / E + h (z_i - d w_i) / Q, dL/dz_i = h e_i / Q and dL/dw_i = -h d e_i / Q, where g and
@@ -150,7 +161,7 @@ def barycentrics_backward(points, faces, triangle, grad_weights, grad_depth, gra
             mean = (g0 * e0 + g1 * e1 + g2 * e2) * total
             q = 1 / (e0 * w0 + e1 * w1 + e2 * w2)
             d = (e0 * z0 + e1 * z1 + e2 * z2) * q
-            h = grad_depth[y, x] * q
+            h = grad_depth[y, x] * q if grad_depth.size else 0.0
             c0 = (g0 - mean) * total + h * (z0 - d * w0)
             c1 = (g1 - mean) * total + h * (z1 - d * w1)
             c2 = (g2 - mean) * total + h * (z2 - d * w2)
@@ -172,12 +183,13 @@ def barycentrics_backward(points, faces, triangle, grad_weights, grad_depth, gra
 
 
 def interpolate(attributes, faces, triangle, weights, image):
-    """Write attributes (V, C) at pixels into ``image`` (H, W, C); pixels without a face are left as they are."""
+    """Write attributes (V, C) at pixels into ``image`` (H, W, C), 0 where there is no face."""
     height, width = triangle.shape
     for y in range(height):
         for x in range(width):
             f = triangle[y, x]
             if f < 0:
+                image[y, x] = 0
                 continue
             i, j, k = faces[f, 0], faces[f, 1], faces[f, 2]
             a, b, c = weights[y, x, 0], weights[y, x, 1], weights[y, x, 2]
@@ -194,6 +206,7 @@ def interpolate_backward(attributes, faces, triangle, weights, grad_image, grad_
         for x in range(width):
             f = triangle[y, x]
             if f < 0:
+                grad_weights[y, x] = 0
                 continue
             i, j, k = faces[f, 0], faces[f, 1], faces[f, 2]
             a, b, c = weights[y, x, 0], weights[y, x, 1], weights[y, x, 2]

@@ -14,9 +14,11 @@ from __future__ import annotations
 
 import weakref
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from drag3d.rendering.fragments import Fragments
 
@@ -161,12 +163,34 @@ def antialias_crossings(image: Tensor, points: Tensor, crossings: Crossings) -> 
     u_a, u_b = (local_a * way).sum(dim=1), (local_b * way).sum(dim=1)
     v_a, v_b = (local_a * way.abs().flip(1)).sum(dim=1), (local_b * way.abs().flip(1)).sum(dim=1)
     share = (v_a * u_b - u_a * v_b) / (v_a * b[:, 2] - a[:, 2] * v_b)
-    beyond = share.detach() > 0.5
-    height, width, channels = image.shape
-    flat = image.reshape(height * width, channels)
-    first, second = (p[:, 1] * width + p[:, 0] for p in (inside, outside))
-    change = (share - 0.5)[:, None] * (flat[first] - flat[second])
-    return flat.index_add(0, torch.where(beyond, second, first), change.to(image.dtype)).view_as(image)
+    width = image.shape[1]
+    return _Blended.apply(image, share, *(p[:, 1] * width + p[:, 0] for p in (inside, outside)))
+
+
+class _Blended(torch.autograd.Function):
+    """The image with pixels ``first (P,)`` or ``second (P,)`` blended; gradients go to it and to ``share (P,)``."""
+
+    @staticmethod
+    def forward(ctx: Any, image: Tensor, share: Tensor, first: Tensor, second: Tensor) -> Tensor:
+        flat = image.reshape(-1, image.shape[2])
+        amount = (share - 0.5).to(image.dtype)[:, None]
+        difference = flat.index_select(0, first) - flat.index_select(0, second)
+        blended = torch.where(share > 0.5, second, first)
+        ctx.save_for_backward(share, amount, difference, blended, first, second)
+        # On CUDA index_add would add in a different order each time.
+        return flat.clone().index_put_((blended,), amount * difference, accumulate=True).view_as(image)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Any) -> Any:
+        share, amount, difference, blended, first, second = ctx.saved_tensors
+        flat = gradients[0].reshape(-1, difference.shape[1])
+        taken = flat.index_select(0, blended)
+        to_share = (taken * difference).sum(dim=1).to(share.dtype)
+        taken = taken * amount
+        to_image = flat.clone().index_put_((first,), taken, accumulate=True)
+        to_image.index_put_((second,), -taken, accumulate=True)
+        return to_image.view_as(gradients[0]), to_share, None, None
 
 
 def _clipped(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:

@@ -94,11 +94,13 @@ def _covers(corners: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     """
     v0, v1, v2 = corners[:, :, :3].unbind(1)
     normals = torch.stack([torch.linalg.cross(a, b) for a, b in ((v1, v2), (v2, v0), (v0, v1))], dim=1)
-    edge = normals[:, :, 0] * x[:, None] + normals[:, :, 1] * y[:, None] + normals[:, :, 2]
+    edge = normals[:, :, 0] * x[:, None] + (normals[:, :, 1] * y[:, None] + normals[:, :, 2])
     determinant = determinants(corners[:, :, :3])
-    inside = ((edge * determinant.sign()[:, None]) >= 0).all(dim=1) & (determinant != 0)
-    z = (edge * corners[:, :, 3]).sum(dim=1) / determinant
-    return inside & (z >= -1) & (z <= 1), z
+    edge = edge * determinant.sign()[:, None]
+    inside = (edge >= 0).all(dim=1) & (determinant != 0)
+    e, z = edge.unbind(1), corners[:, :, 3].unbind(1)
+    depth = (e[0] * z[0] + e[1] * z[1] + e[2] * z[2]) * (1 / determinant.abs())
+    return inside & (depth >= -1) & (depth <= 1), depth
 
 
 def _bounding_boxes(corners: Tensor, size: Size) -> tuple[Tensor, Tensor]:
