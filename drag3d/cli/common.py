@@ -25,12 +25,12 @@ WRITTEN = {"shape": MESHES, "image": IMAGES}
 MAKES = {"shape": "3D shapes", "image": "images"}
 OTHERS = {
     "shape": {  # options that mean something for images only, and what to use instead
-        "label": "", "mask": "; for shapes use --move-box, --move-sphere, --stay-box or --stay-sphere",
-        "layers": "", "feature_block": "; for shapes use --features", "variant": "",
+        "label": "", "layers": "", "feature_block": "; for shapes use --features", "variant": "",
     },
     "image": {
         "texture_seed": "", "move_boxes": "; for images use --mask", "move_spheres": "; for images use --mask",
         "stay_boxes": "; for images use --mask", "stay_spheres": "; for images use --mask",
+        "view": "; an image is its own view", "view_size": "", "pixels": "; for images use --point",
         "latents": "; for images use --layers", "features": "; for images use --feature-block", "turntable": "",
         "texture_size": "", "unwrap": "", "vertex_colors": "", "resolution": "", "smooth": "", "simplify": "",
     },
@@ -126,11 +126,11 @@ def opened(model: str, device: str, out: Path | None) -> Generator | ImageGenera
     return generator
 
 
-def check_coordinates(generator: Generator | ImageGenerator, option: str, place: Place) -> None:
-    """Refuse two coordinates for a shape and three for an image."""
-    wanted = {"shape": 3, "image": 2}[generator.kind]
+def check_coordinates(generator: Generator | ImageGenerator, option: str, place: Place, in_view: bool = False) -> None:
+    """Refuse two coordinates for a shape and three for an image; ``in_view``, for a shape three."""
+    wanted = 2 if in_view else {"shape": 3, "image": 2}[generator.kind]
     if len(place) != wanted:
-        form = {"shape": "x,y,z in the model's units", "image": "x,y in pixels"}[generator.kind]
+        form = {3: "x,y,z in the model's units", 2: "x,y in pixels"}[wanted]
         counts = {2: "two", 3: "three"}
         raise InputError(
             f"{option}{','.join(f'{v:g}' for v in place)} has {counts[len(place)]} coordinates, but {generator.name} "

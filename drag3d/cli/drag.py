@@ -21,10 +21,11 @@ from drag3d.cli.common import (
 )
 from drag3d.cli.exporting import companion_outputs, export, export_options, export_settings
 from drag3d.cli.values import Ball, NamedOffset, Place, PlacePair, TriplePair
+from drag3d.cli.viewing import chosen_view, view_options
 from get3d_models.errors import InputError
 
 if TYPE_CHECKING:
-    from drag3d.session import Session
+    from drag3d.session import Session, Viewpoint
 
 SETTINGS = {
     "tolerance": "Distance at which a handle has arrived [default: 1% of a shape's diagonal; 2 pixels of 512].",
@@ -49,7 +50,18 @@ def _settings_options(command: Any) -> Any:
 @click.option(
     "--keypoint", "keypoints", type=NamedOffset(), multiple=True, help="A named point and its way. Repeatable."
 )
-@click.option("--mask", type=click.Path(path_type=Path), help="Images: a PNG, white where things may move.")
+@view_options
+@click.option(
+    "--pixel",
+    "pixels",
+    type=PlacePair(),
+    multiple=True,
+    help="Shapes, with --view: two pixels of its picture, a handle and its target. Repeat for more.",
+)
+@click.option(
+    "--mask", type=click.Path(path_type=Path),
+    help="Images, and shapes with --view: a PNG of the picture's size, white where things may move.",
+)  # fmt: skip
 @click.option("--move-box", "move_boxes", type=TriplePair(), multiple=True, help="Shapes: only the inside may move.")
 @click.option("--move-sphere", "move_spheres", type=Ball(), multiple=True, help="Shapes: only the inside may move.")
 @click.option("--stay-box", "stay_boxes", type=TriplePair(), multiple=True, help="Shapes: what is inside must stay.")
@@ -97,6 +109,7 @@ def drag(
     truncation: float,
     points: tuple[tuple[Place, Place], ...],
     keypoints: tuple[tuple[str, Place], ...],
+    pixels: tuple[tuple[Place, Place], ...],
     out: Path,
     report: Path | None,
     picture: Path | None,
@@ -114,8 +127,11 @@ def drag(
     Of a shape, coordinates are in the model's units, y up; it lies within +-0.5 of the centre (quadruped looks towards
     +z). Of an image they are pixels, whose centres are whole numbers, from the top left. A drag that does not arrive is
     no error: the reason is printed, and written to the report.
+
+    With --view a shape is dragged in a picture of it, by pixels as an image is (see the picture with: drag3d sample
+    MODEL --view side --picture side.png). Keypoints then have two offsets, in pixels.
     """
-    if not points and not keypoints:
+    if not points and not keypoints and not pixels:
         raise InputError("there is no point to drag; give --point x,y[,z]:x,y[,z] or --keypoint name:dx,dy[,dz]")
     if options["variant"] != "paper" and options["method"] != "draggan":
         raise InputError(f"--variant {options['variant']} is one of --method draggan; give that too")
@@ -131,25 +147,27 @@ def drag(
         raise InputError("--turntable is the camera of an animation; give --animation too")
     generator = opened(model, device, out)
     settings = export_settings(out, options)
-    for option, place in [("--point ", p) for p, _ in points] + [(f"--keypoint {name}:", p) for name, p in keypoints]:
-        check_coordinates(generator, option, place)
+    view = _checked_view(generator, options, points, keypoints, pixels)
     from drag3d.cli.running import run_drag, summary, write_film
     from drag3d.session import Film, Session, write_report
 
     voice = Voice(quiet)
     session = Session(generator, seed, texture_seed, truncation, label=label)
-    _configure(session, options)
+    _configure(session, options, view)
     for handle, target in points:
         session.add_point(handle, target)
+    if view is not None:
+        for handle, target in pixels:
+            session.add_pixel(view, handle, target)
     for name, offset in keypoints:
-        session.add_keypoint(name, offset)
+        session.add_keypoint(name, offset, view)
     for note in session.notes:
         voice.note(note)
     said = len(session.notes)
     film = Film(session) if animation else None
     session.autosave = session_file  # only now: an older file is replaced once everything given has proved usable
     try:
-        run_drag(session, voice, film)
+        run_drag(session, voice, film, view)
     except KeyboardInterrupt:
         if session_file and session_file.is_file():
             voice.note(f"the drag so far is in {session_file}")
@@ -168,17 +186,46 @@ def drag(
     voice.say(f"wrote {', '.join(str(path) for path in written if path)}")
 
 
-def _configure(session: Session, options: dict[str, Any]) -> None:
+def _checked_view(
+    generator: Any,
+    options: dict[str, Any],
+    points: tuple[tuple[Place, Place], ...],
+    keypoints: tuple[tuple[str, Place], ...],
+    pixels: tuple[tuple[Place, Place], ...],
+) -> Viewpoint | None:
+    """The view to drag in, once all coordinates have proved to be as many as it, or the model, wants."""
+    view = chosen_view(generator, options) if generator.kind == "shape" else None
+    if view is None and pixels:
+        raise InputError("--pixel is a place in the picture of a view; give --view too, for instance --view side")
+    if view is None and generator.kind == "shape" and options["mask"] is not None:
+        raise InputError(
+            "--mask is a picture of what may move; give --view too, or use --move-box, --move-sphere, --stay-box or "
+            "--stay-sphere"
+        )
+    for place, _ in points:
+        check_coordinates(generator, "--point ", place)
+    for option, place in [("--pixel ", p) for p, _ in pixels] + [(f"--keypoint {n}:", p) for n, p in keypoints]:
+        check_coordinates(generator, option, place, in_view=view is not None)
+    return view
+
+
+def _configure(session: Session, options: dict[str, Any], view: Viewpoint | None) -> None:
     from drag3d.session.checks import changed_settings
 
     names = ["method", "space", "max_steps", "patience", *SETTINGS]
     names += ["layers", "feature_block", "variant"] if session.kind == "image" else ["features"]
     session.settings = changed_settings(session.settings, {name: options[name] for name in names})
-    if options["mask"] is not None:
-        session.set_mask(options["mask"])
     if session.kind == "shape":
         session.latents_moved = options["latents"]
         _set_region(session, options)
+    if options["mask"] is None:
+        return
+    if view is None:
+        session.set_mask(options["mask"])
+    elif session.region is None:
+        session.set_view_mask(view, options["mask"])
+    else:
+        raise InputError("--mask and boxes or spheres both say what may move; give one of the two ways")
 
 
 def _set_region(session: Session, options: dict[str, Any]) -> None:

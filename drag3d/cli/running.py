@@ -13,13 +13,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from drag3d.cli.common import Voice
-    from drag3d.session import Film, Session
+    from drag3d.session import Film, Session, Viewpoint
 
 
-def run_drag(session: Session, voice: Voice, film: Film | None = None) -> None:
-    """Drag to the end. Ctrl-C ends it too: the session then holds (and has saved, with autosave) the last step."""
+def run_drag(session: Session, voice: Voice, film: Film | None = None, view: Viewpoint | None = None) -> None:
+    """Drag to the end, in the picture of a view if there is one.
+
+    Ctrl-C ends it too: the session then holds (and has saved, with autosave) the last step.
+    """
     with (
-        closing(session.drag()) as steps,
+        closing(session.drag(view=view)) as steps,
         tqdm(total=session.settings.max_steps, desc="dragging", unit="step", leave=False, disable=silent(voice)) as bar,
     ):
         for step in steps:
@@ -43,7 +46,7 @@ def summary(session: Session) -> str:
 def _length(session: Session, distance: float) -> str:
     """A distance as people think of it: pixels of an image, a share of a shape."""
     assert session.last_drag is not None
-    if session.kind == "image":
+    if session.kind == "image" or session.last_drag.view is not None:
         return f"{distance:.1f} pixels"
     return f"{distance / session.last_drag.diagonal:.1%} of the diagonal"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -146,11 +146,18 @@ class ShapeKind(Kind[Generator, Latents, Shape, Region]):
         return Latents(latents.geometry.cpu(), latents.texture.cpu())
 
     def notes_at_end(self, result: DragResult, latents: Latents) -> list[str]:
-        """Which handles lie on a part of the surface that is too thin for the mesh, so that they seem to float."""
+        """Which handles were hidden on the way, and which lie where the surface is too thin for the mesh."""
         shape, notes = self.shown(latents), []
+        for index, step in zip(result.points, result.view.hidden if result.view else (), strict=False):
+            if step is not None:
+                notes.append(
+                    f"something else came before point {index} at step {step}, so it may have been lost; look at it "
+                    "from another view, and drag on from there"
+                )
+        diagonal = self.diagonal(cast("Latents", result.before.latents))
         vertices, faces = shape.vertices.cpu().numpy(), shape.faces.cpu().numpy()
         for index, end in zip(result.points, result.ends, strict=True):
-            share = nearest_on_mesh(end, vertices, faces)[1] / result.diagonal if len(faces) else 1.0
+            share = nearest_on_mesh(end, vertices, faces)[1] / diagonal if len(faces) else 1.0
             if share > LOOSE_END:
                 notes.append(
                     f"point {index} ended {share:.1%} of the diagonal off the mesh, on a part of the surface too thin "
