@@ -202,9 +202,9 @@ def _clipped(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     difference = front_a - front_b
     share = torch.where(difference != 0, front_a / torch.where(difference != 0, difference, 1.0), 0.0)[:, None]
     middle = a + share * (b - a)
-    none = ((front_a < 0) & (front_b < 0))[:, None]
     start = torch.where((front_a < 0)[:, None], middle, a)
     end = torch.where((front_b < 0)[:, None], middle, b)
+    none = ((front_a < 0) & (front_b < 0) | (start[:, 2] <= 0) | (end[:, 2] <= 0))[:, None]
     return torch.where(none, torch.ones_like(a), start), torch.where(none, torch.ones_like(b), end)
 
 
