@@ -174,8 +174,8 @@ class PanelPainter:
         for center, radius in zip(centers, _HALO * np.linalg.norm(tops - centers, axis=1), strict=True):
             if not np.isfinite(radius) or radius > max(size):
                 continue
-            paint(canvas, Disc(center, radius), color, 0.16, below=marked.numpy())
-            paint(canvas, Disc(center, radius, max(1.2, 0.13 * radius)), color, 0.55, below=marked.numpy())
+            paint(canvas, Disc(center, radius), color, 0.2, below=marked.numpy())
+            paint(canvas, Disc(center, radius, max(1.3, 0.14 * radius)), color, 0.75, below=marked.numpy())
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ from drag3d.rendering.rasterizer import rasterize
 RESOLUTION = 192
 _MARGIN = 0.6  # of ground beside the shape, as a share of its height or breadth, whichever is less
 _EDGES = (0.0, 0.02, 0.05, 0.1, 0.18, 0.3, 0.5, 0.75, 1.0)  # of the slices, as shares of the height
-_SPREAD, _LEAST_SPREAD = 0.75, 0.012  # how wide a slice is blurred, by its height over the ground, and by the breadth
-_STRENGTH = (0.62, 0.50, 0.42, 0.36, 0.30, 0.26, 0.22, 0.18)  # of each slice's shadow
+_SPREAD, _LEAST_SPREAD = 0.42, 0.014  # how wide a slice is blurred, by its height over the ground, and by the breadth
+_STRENGTH = (0.75, 0.45, 0.40, 0.36, 0.34, 0.36, 0.34, 0.24)  # of each slice's shadow
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def shadow_below(vertices: Tensor, faces: Tensor, height: float) -> Shadow:
     for strength, start, stop in zip(_STRENGTH, _EDGES[:-1], _EDGES[1:], strict=True):
         outline = ((lowest < stop) & (highest >= start)).to(lowest) * bottom.covered
         spread = max(_SPREAD * tall * (start + stop) / 2, _LEAST_SPREAD * reach)
-        open_sky = torch.minimum(open_sky, 1 - strength * _blurred(outline, spread / breadth * RESOLUTION))
+        open_sky *= 1 - strength * _blurred(outline, spread / breadth * RESOLUTION)
     return Shadow(height, left, back, breadth, _faded(1 - open_sky))
 
 

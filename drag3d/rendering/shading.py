@@ -56,12 +56,12 @@ class Lighting:
 
 STUDIO = Lighting(
     lights=(
-        Light((-0.60, 0.80, 1.00), (0.60, 0.585, 0.56), wrap=0.15),
-        Light((0.90, 0.10, 0.90), (0.17, 0.18, 0.20), wrap=0.30),
-        Light((0.45, 0.75, -0.90), (0.42, 0.44, 0.47)),
+        Light((-0.70, 0.85, 0.90), (0.74, 0.72, 0.685), wrap=0.15),
+        Light((0.90, 0.10, 0.90), (0.15, 0.16, 0.18), wrap=0.30),
+        Light((0.55, 0.75, -0.90), (0.50, 0.52, 0.56)),
     ),
-    sky=(0.46, 0.475, 0.50),
-    ground=(0.27, 0.26, 0.25),
+    sky=(0.43, 0.445, 0.47),
+    ground=(0.22, 0.215, 0.21),
 )
 """A warm key light from the upper left, a cool fill light from the right, a light from behind that draws the rim."""
 
