@@ -43,11 +43,11 @@ class Atlas:
 
 
 def gutter(texture_size: int) -> int:
-    """Texels that charts are kept apart in a texture of that many along an edge: 4 of 1024, at least 2.
+    """Texels that charts are kept apart in a texture of that many along an edge: 8 of 1024, at least 2.
 
-    Bilinear sampling needs one; the rest keeps charts from bleeding into each other in the first mipmaps.
+    Bilinear sampling needs 2, of the texture halved 6, so that charts do not bleed into each other in the first mipmap.
     """
-    return max(2, texture_size // 256)
+    return max(2, texture_size // 128)
 
 
 def cut(faces: NDArray[np.int64], chart: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
