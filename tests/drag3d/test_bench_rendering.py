@@ -1,0 +1,61 @@
+"""The measurement of rendering compares ways that draw the same, and tells what a new process waits for."""
+
+import importlib
+import sys
+
+import pytest
+import torch
+
+from drag3d.bench import deodr_way
+from drag3d.bench.rendering import bench_rendering, seconds_to_start, wavy_ball
+from drag3d.rendering import topology_of
+
+
+def test_the_measured_mesh_is_closed_and_has_forty_thousand_triangles() -> None:
+    vertices, faces = wavy_ball(99)
+    assert 39_000 < len(faces) < 41_000
+    assert bool((topology_of(faces).faces >= 0).all())
+    assert float(vertices.norm(dim=1).max()) < 0.5
+
+
+def test_the_report_compares_equal_work() -> None:
+    pytest.importorskip("deodr", reason="deodr is not installed (pip install deodr)")
+    threads = torch.get_num_threads()
+    report = bench_rendering(size=48, repeats=2, resolution=16, starts=False)
+    assert torch.get_num_threads() == threads
+    assert (report["size"], report["channels"], report["repeats"], report["missing"]) == (48, 4, 2, None)
+    assert report["gradient_difference"] < 1e-5
+    assert report["start"] is None
+    for kind in ("single", "default"):
+        for clock in ("wall", "cpu"):
+            row = report[kind][clock]
+            assert row["ratio"] == pytest.approx(row["deodr"] / row["numba"]) and row["torch"] > 0
+
+
+def test_without_deodr_the_rest_is_measured_and_one_sentence_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("deodr", "deodr.differentiable_renderer", "deodr.triangulated_mesh"):
+        monkeypatch.setitem(sys.modules, module, None)
+    report = bench_rendering(size=16, repeats=1, resolution=12, starts=False)
+    assert report["missing"] == deodr_way.MISSING and "pip install deodr" in deodr_way.MISSING
+    row = report["single"]["wall"]
+    assert row["deodr"] is None and row["ratio"] is None and row["numba"] > 0
+
+
+@pytest.mark.slow
+def test_the_second_process_does_not_compile_again() -> None:
+    seconds = seconds_to_start()
+    assert 0 < seconds["second"] < 0.8 * seconds["first"]
+
+
+def test_the_table_shows_every_way_and_what_is_missing() -> None:
+    lines_of = importlib.import_module("drag3d.cli.bench").rendering_lines
+    row = {"numba": 0.025, "torch": 0.5, "deodr": 0.05, "ratio": 2.0}
+    report = {"size": 512, "faces": 40204, "channels": 4, "repeats": 5, "missing": None, "start": None}
+    report |= {kind: {"threads": 1, "wall": row, "cpu": row} for kind in ("single", "default")}
+    text = "\n".join(lines_of(report))
+    assert "40204 triangles" in text and text.count("25.0 ms") == 4 and text.count("2.0x") == 4
+    row = {**row, "deodr": None, "ratio": None}
+    report |= {"missing": "no deodr", "start": {"first": 5.04, "second": 0.91}}
+    report["single"] = {"threads": 1, "wall": row, "cpu": row}
+    text = "\n".join(lines_of(report))
+    assert text.count("unknown") == 4 and "no deodr" in text and "after 5.0 s, from the second one on 0.9 s" in text
