@@ -25,6 +25,7 @@ from drag3d.rendering.occlusion import open_shares
 from drag3d.rendering.painting import Layer, Painter, Surface
 from drag3d.rendering.shading import Material, to_display, to_linear
 from drag3d.rendering.solids import Solid, arrow, ball
+from drag3d.rendering.threads import one_thread
 from get3d_models.errors import InputError
 
 Picture = npt.NDArray[np.uint8]
@@ -123,6 +124,7 @@ class CheckedPanel:
 class PanelPainter:
     """Paints one panel, from any camera; what does not depend on the camera is computed once."""
 
+    @one_thread()
     def __init__(self, panel: CheckedPanel, stage: Stage) -> None:
         self.panel, self.stage = panel, stage
         self.shape = _surface(panel)
@@ -131,11 +133,9 @@ class PanelPainter:
         self.painter = Painter(whole)
         self.shadow: Shadow = shadow_below(self.shape.vertices, self.shape.faces, stage.ground)
 
-    def picture(self, camera: Any, size: Size, rows: tuple[float, float] = (0.0, 1.0)) -> Picture:
-        """(H, W, 3) uint8: what a camera of `drag3d.rendering` sees, `size` = (height, width).
-
-        rows: which part of the paper lies behind the picture, from 0, its top, to 1.
-        """
+    @one_thread()
+    def picture(self, camera: Any, size: Size) -> Picture:
+        """(H, W, 3) uint8: what a camera of `drag3d.rendering` sees, `size` = (height, width)."""
         camera = as_camera(camera)
         image = _paper(size)
         dark = shadow_seen(self.shadow, camera, size)[..., None]
@@ -153,14 +153,9 @@ class PanelPainter:
         """Marks that the shape hides, at least one end of them."""
         if not self.marks:
             return []
-        ends = torch.tensor(np.concatenate([mark.at for mark in self.marks]))
-        hidden = hidden_from(camera, ends, self.shape.vertices, self.shape.faces, 1.2 * self.stage.mark).tolist()
-        found, place = [], 0
-        for mark in self.marks:
-            if any(hidden[place : place + len(mark.at)]):
-                found.append(mark)
-            place += len(mark.at)
-        return found
+        points = torch.tensor(np.concatenate([self.panel.handles, self.panel.targets]))
+        hidden = hidden_from(camera, points, self.shape.vertices, self.shape.faces, 1.2 * self.stage.mark).tolist()
+        return [mark for mark in self.marks if any(hidden[point] for point in mark.points)]
 
     def _paint_halos(self, image: Tensor, camera: Any, size: Size, marked: Tensor) -> None:
         if len(self.panel.targets) == 0:
@@ -182,18 +177,19 @@ class PanelPainter:
 class _Mark:
     solid: Solid
     color: tuple[int, int, int]
-    at: npt.NDArray[np.float64]
-    """(N, 3) the places that it marks"""
+    points: tuple[int, ...]
+    """The numbers of the points that it marks; handles first, then targets"""
 
 
 def _marks(panel: CheckedPanel, size: float) -> list[_Mark]:
     """Balls and arrows of a panel; a handle that arrived hides its target's ball, but not the halo around it."""
-    found = [_Mark(ball(target, _TARGET_SIZE * size), TARGET, target[None]) for target in panel.targets]
-    found += [_Mark(ball(handle, size), HANDLE, handle[None]) for handle in panel.handles]
+    count = len(panel.handles)
+    found = [_Mark(ball(t, _TARGET_SIZE * size), TARGET, (count + n,)) for n, t in enumerate(panel.targets)]
+    found += [_Mark(ball(handle, size), HANDLE, (number,)) for number, handle in enumerate(panel.handles)]
     if panel.arrows:
-        for handle, target in zip(panel.handles, panel.targets, strict=True):
+        for number, (handle, target) in enumerate(zip(panel.handles, panel.targets, strict=True)):
             if solid := arrow(handle, target, size):
-                found.append(_Mark(solid, ARROW, np.stack([handle, target])))
+                found.append(_Mark(solid, ARROW, (number, count + number)))
     return found
 
 

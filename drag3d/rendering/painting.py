@@ -22,6 +22,7 @@ from drag3d.rendering.texturing import sample_texture
 
 SAMPLES = 2
 _SPARE = 2  # samples around what is painted
+_TOGETHER = 8192  # samples that are lit at a time: what is computed for them stays in the processor's cache
 
 
 @dataclass(frozen=True)
@@ -93,31 +94,31 @@ class Painter:
         fragments = rasterize(clip, self.faces, (height, width))
         image = self._lit(camera, clip, fragments)
         image = antialias(image, clip, self.faces, fragments, self._topology)
-        rows = image.view(height // SAMPLES, SAMPLES, -1).sum(dim=1)
-        pixels = rows.view(height // SAMPLES, -1, SAMPLES, 5).sum(dim=2) / SAMPLES**2
+        rows = image.view(height // SAMPLES, SAMPLES, -1).sum(dim=1).view(-1, SAMPLES * 5)
+        mean = torch.eye(5).repeat(SAMPLES, 1) / SAMPLES**2
+        pixels = (rows @ mean).view(height // SAMPLES, width // SAMPLES, 5)
         return Layer(pixels[..., :3], pixels[..., 3], pixels[..., 4], (top // SAMPLES, left // SAMPLES))
 
     def _lit(self, camera: object, clip: Tensor, fragments: Fragments) -> Tensor:
         """The colour (premultiplied), cover and cover by marks of each sample, ``(h, w, 5)``."""
-        towards = towards_viewer(camera, self.vertices)
-        look = interpolate(torch.cat([self._look, towards], dim=1), self.faces, fragments).flatten(0, 1)
+        look = torch.cat([self._look, towards_viewer(camera, self.vertices)], dim=1)
+        look = interpolate(look, self.faces, fragments).flatten(0, 1)
         lights = light_directions(self.lighting, camera).float()
         triangle = fragments.triangle.flatten()
-        away = _turned_away(clip, self.faces)
+        turn = 1 - 2 * _turned_away(clip, self.faces).float()[:, None]
         image = look.new_zeros(len(triangle), 5)
         for surface, (first, end) in zip(self.surfaces, self._ends, strict=True):
-            chosen = torch.nonzero((triangle >= first) & (triangle < end))[:, 0]
-            here = look[chosen]
-            normals = torch.nn.functional.normalize(here[:, :3], dim=1)
-            inside = torch.nonzero(away[triangle[chosen]])[:, 0]
-            normals[inside] = -normals[inside]
-            colors = here[:, 3:6]
-            if surface.texture is not None:
-                colors = colors * sample_texture(surface.texture, here[:, 7:9])
-            viewer = torch.nn.functional.normalize(here[:, -3:], dim=1)
-            light = shade(colors, normals, viewer, lights, self.lighting, surface.material, here[:, 6])
-            ones = torch.ones_like(light[:, :1])
-            image[chosen] = torch.cat([light, ones, ones * surface.mark], dim=1)
+            shown = torch.nonzero((triangle >= first) & (triangle < end))[:, 0]
+            for chosen in shown.split(_TOGETHER):
+                here = look[chosen]
+                normals = torch.nn.functional.normalize(here[:, :3], dim=1) * turn[triangle[chosen]]
+                colors = here[:, 3:6]
+                if surface.texture is not None:
+                    colors = colors * sample_texture(surface.texture, here[:, 7:9])
+                viewer = torch.nn.functional.normalize(here[:, -3:], dim=1)
+                light = shade(colors, normals, viewer, lights, self.lighting, surface.material, here[:, 6])
+                rest = torch.tensor([1.0, surface.mark]).expand(len(chosen), 2)
+                image[chosen] = torch.cat([light, rest], dim=1)
         return image.view(*fragments.size, 5)
 
 

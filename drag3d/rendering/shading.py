@@ -102,7 +102,7 @@ def shade(
     light = share * (ground + upward * (sky - ground)) + lit @ lamps
     # The cosine between the normal and the direction halfway between viewer and lamp, whose length is that root.
     halfway = (2 + 2 * (towards @ directions)).clamp_min(1e-6).sqrt()
-    glance = ((facing + (normals * towards).sum(dim=1, keepdim=True)) / halfway).clamp(1e-6, 1) ** material.shininess
+    glance = ((facing + torch.linalg.vecdot(normals, towards)[:, None]) / halfway).clamp(1e-6, 1) ** material.shininess
     shine = material.specular * (material.shininess + 8) / 8 * ((lit * glance) @ lamps)
     return rolled_off(colors * light + shine)
 
