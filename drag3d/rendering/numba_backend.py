@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -17,6 +20,8 @@ from drag3d.rendering.numba_kernels import Kernels, kernels
 from drag3d.rendering.silhouettes import DEPTH_SLACK, Crossings, Topology
 
 FLOATS = (torch.float32, torch.float64)
+BANDS = 2
+PIXELS_OF_A_BAND = 1 << 14  # for fewer, another thread takes longer to wake than to work
 _memory = threading.local()
 
 
@@ -34,7 +39,8 @@ class NumbaBackend:
         triangle = torch.full(size, -1, dtype=torch.int64)
         depth = _kept("depth", size, lambda: np.empty(size))
         depth.fill(np.inf)
-        self.kernels.visible(_array(points.double()), _array(faces), triangle.numpy(), depth)
+        places, corners, numbers = _array(points.double()), _array(faces), triangle.numpy()
+        _in_bands(size, lambda a, b, _: self.kernels.visible(places, corners, a, numbers[a:b], depth[a:b]))
         return Fragments(triangle, *_Barycentrics.apply(points, faces, triangle, self.kernels))
 
     def interpolate(self, attributes: Tensor, faces: Tensor, fragments: Fragments) -> Tensor:
@@ -74,23 +80,27 @@ class _Barycentrics(torch.autograd.Function):
         ctx.compiled = compiled
         ctx.set_materialize_grads(False)
         weights, depth = points.new_empty(*triangle.shape, 3), points.new_empty(triangle.shape)
-        compiled.barycentrics(_array(points.double()), _array(faces), triangle.numpy(), weights.numpy(), depth.numpy())
+        places, corners = _array(points.double()), _array(faces)
+        images = triangle.numpy(), weights.numpy(), depth.numpy()
+        _in_bands(triangle.shape, lambda a, b, _: compiled.barycentrics(places, corners, a, *(i[a:b] for i in images)))
         return weights, depth
 
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> Any:
         points, faces, triangle = ctx.saved_tensors
-        places = points.double()
-        result = torch.zeros_like(places)
         to_weights, to_depth = gradients
         if to_weights is None:
             to_weights = points.new_zeros(*triangle.shape, 3)
         if to_depth is None:
             to_depth = points.new_empty(0, 0)
-        ctx.compiled.barycentrics_backward(
-            _array(places), _array(faces), triangle.numpy(), _array(to_weights), _array(to_depth), result.numpy()
+        places, corners = _array(points.double()), _array(faces)
+        images = triangle.numpy(), _array(to_weights), _array(to_depth)
+        sums = np.zeros((BANDS, *places.shape))
+        _in_bands(
+            triangle.shape,
+            lambda a, b, n: ctx.compiled.barycentrics_backward(places, corners, a, *(i[a:b] for i in images), sums[n]),
         )
-        return result.to(points.dtype), None, None, None
+        return torch.from_numpy(sums.sum(axis=0)).to(points.dtype), None, None, None
 
 
 class _Interpolate(torch.autograd.Function):
@@ -103,18 +113,51 @@ class _Interpolate(torch.autograd.Function):
         ctx.save_for_backward(attributes, weights, faces, triangle)
         ctx.compiled = compiled
         image = attributes.new_empty(*triangle.shape, attributes.shape[1])
-        compiled.interpolate(_array(attributes), _array(faces), triangle.numpy(), _array(weights), image.numpy())
+        given, corners = _array(attributes), _array(faces)
+        images = triangle.numpy(), _array(weights), image.numpy()
+        _in_bands(triangle.shape, lambda a, b, _: compiled.interpolate(given, corners, *(i[a:b] for i in images)))
         return image
 
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> Any:
         attributes, weights, faces, triangle = ctx.saved_tensors
-        to_weights, to_attributes = torch.empty_like(weights), torch.zeros_like(attributes)
-        ctx.compiled.interpolate_backward(
-            _array(attributes), _array(faces), triangle.numpy(), _array(weights),
-            _array(gradients[0]), to_weights.numpy(), to_attributes.numpy(),
-        )  # fmt: skip
-        return to_attributes, to_weights, None, None, None
+        to_weights = torch.empty_like(weights)
+        given, corners = _array(attributes), _array(faces)
+        images = triangle.numpy(), _array(weights), _array(gradients[0]), to_weights.numpy()
+        sums = np.zeros((BANDS, *given.shape), given.dtype)
+        _in_bands(
+            triangle.shape,
+            lambda a, b, n: ctx.compiled.interpolate_backward(given, corners, *(i[a:b] for i in images), sums[n]),
+        )
+        return torch.from_numpy(sums.sum(axis=0)), to_weights, None, None, None
+
+
+def _in_bands(size: tuple[int, ...], work: Callable[[int, int, int], Any]) -> None:
+    """``work(first row, row after the last, number)`` for the bands of an image, at once where torch has more threads.
+
+    There are as many bands whatever threads there are, so that sums over them come out the same.
+    """
+    height, width = size
+    if height * width < PIXELS_OF_A_BAND * BANDS:
+        work(0, height, 0)
+        return
+    edges = [height * n // BANDS for n in range(BANDS + 1)]
+    bands = [(edges[n], edges[n + 1], n) for n in range(BANDS)]
+    at_once = torch.get_num_threads() > 1
+    others = [_pool().submit(work, *band) for band in bands[1:]] if at_once else []
+    for band in bands[:1] if at_once else bands:
+        work(*band)
+    for other in others:
+        other.result()
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(thread_name_prefix="drag3d-rendering")
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pool.cache_clear)  # a forked process has none of the threads
 
 
 def _kept(name: str, size: Any, make: Callable[[], Any]) -> Any:

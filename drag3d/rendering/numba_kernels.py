@@ -53,8 +53,10 @@ def kernels() -> Kernels | None:
     return None
 
 
-def visible(points, faces, triangle, depth):
+def visible(points, faces, first, triangle, depth):
     """Write the foremost face at each pixel into ``triangle`` (H, W), -1 before; ``depth`` (H, W) is inf before.
+
+    Both are the rows of the image from row ``first`` on, as in the other kernels that know where pixels are.
 
     points (V, 4) = (x w, y w, w, z).
     """
@@ -64,7 +66,7 @@ def visible(points, faces, triangle, depth):
         x0, y0, w0, z0 = points[i, 0], points[i, 1], points[i, 2], points[i, 3]
         x1, y1, w1, z1 = points[j, 0], points[j, 1], points[j, 2], points[j, 3]
         x2, y2, w2, z2 = points[k, 0], points[k, 1], points[k, 2], points[k, 3]
-        left, right, top, bottom = 0, width - 1, 0, height - 1
+        left, right, top, bottom = 0, width - 1, first, first + height - 1
         if w0 > 0 and w1 > 0 and w2 > 0:
             a, b, c = x0 / w0, x1 / w1, x2 / w2
             low, high = min(a, b, c) - SLACK, max(a, b, c) + SLACK
@@ -75,9 +77,9 @@ def visible(points, faces, triangle, depth):
                 continue
             a, b, c = y0 / w0, y1 / w1, y2 / w2
             low, high = min(a, b, c) - SLACK, max(a, b, c) + SLACK
-            if not (low <= bottom and high >= 0):
+            if not (low <= bottom and high >= top):
                 continue
-            top, bottom = int(np.ceil(max(low, 0.0))), int(np.floor(min(high, np.float64(bottom))))
+            top, bottom = int(np.ceil(max(low, np.float64(top)))), int(np.floor(min(high, np.float64(bottom))))
             if top > bottom:
                 continue
         elif w0 <= 0 and w1 <= 0 and w2 <= 0:
@@ -108,20 +110,21 @@ def visible(points, faces, triangle, depth):
                 if e0 < 0 or e1 < 0 or e2 < 0:
                     continue
                 z = (e0 * z0 + e1 * z1 + e2 * z2) * share
-                if z >= -1 and z <= 1 and z < depth[y, x]:
-                    depth[y, x] = z
-                    triangle[y, x] = f
+                if z >= -1 and z <= 1 and z < depth[y - first, x]:
+                    depth[y - first, x] = z
+                    triangle[y - first, x] = f
 
 
-def barycentrics(points, faces, triangle, weights, depth):
+def barycentrics(points, faces, first, triangle, weights, depth):
     """Write the weights (H, W, 3) and depths (H, W) of the visible faces; 0 and 1 where there is none."""
     height, width = triangle.shape
-    for y in range(height):
+    for row in range(height):
+        y = first + row
         for x in range(width):
-            f = triangle[y, x]
+            f = triangle[row, x]
             if f < 0:
-                weights[y, x, 0] = weights[y, x, 1] = weights[y, x, 2] = 0
-                depth[y, x] = 1
+                weights[row, x, 0] = weights[row, x, 1] = weights[row, x, 2] = 0
+                depth[row, x] = 1
                 continue
             i, j, k = faces[f, 0], faces[f, 1], faces[f, 2]
             w0, w1, w2 = points[i, 2], points[j, 2], points[k, 2]
@@ -130,13 +133,13 @@ def barycentrics(points, faces, triangle, weights, depth):
             x2, y2 = points[k, 0] - x * w2, points[k, 1] - y * w2
             e0, e1, e2 = x1 * y2 - y1 * x2, x2 * y0 - y2 * x0, x0 * y1 - y0 * x1
             total = 1 / (e0 + e1 + e2)
-            weights[y, x, 0] = e0 * total
-            weights[y, x, 1] = e1 * total
-            weights[y, x, 2] = e2 * total
-            depth[y, x] = (e0 * points[i, 3] + e1 * points[j, 3] + e2 * points[k, 3]) / (e0 * w0 + e1 * w1 + e2 * w2)
+            weights[row, x, 0] = e0 * total
+            weights[row, x, 1] = e1 * total
+            weights[row, x, 2] = e2 * total
+            depth[row, x] = (e0 * points[i, 3] + e1 * points[j, 3] + e2 * points[k, 3]) / (e0 * w0 + e1 * w1 + e2 * w2)
 
 
-def barycentrics_backward(points, faces, triangle, grad_weights, grad_depth, grad_points):
+def barycentrics_backward(points, faces, first, triangle, grad_weights, grad_depth, grad_points):
     """Add the gradients of `barycentrics` to ``grad_points`` (V, 4); a ``grad_depth`` of size 0 stands for zeros.
 
     With b_i = e_i / E, E = sum e, and d = N / Q, N = sum e_i z_i, Q = sum e_i w_i:
@@ -144,9 +147,10 @@ def barycentrics_backward(points, faces, triangle, grad_weights, grad_depth, gra
     h are the gradients of b and d; e_i is bilinear in the corners as seen from the pixel, (x w - p w, ...).
     """
     height, width = triangle.shape
-    for y in range(height):
+    for row in range(height):
+        y = first + row
         for x in range(width):
-            f = triangle[y, x]
+            f = triangle[row, x]
             if f < 0:
                 continue
             i, j, k = faces[f, 0], faces[f, 1], faces[f, 2]
@@ -157,11 +161,11 @@ def barycentrics_backward(points, faces, triangle, grad_weights, grad_depth, gra
             x2, y2 = points[k, 0] - x * w2, points[k, 1] - y * w2
             e0, e1, e2 = x1 * y2 - y1 * x2, x2 * y0 - y2 * x0, x0 * y1 - y0 * x1
             total = 1 / (e0 + e1 + e2)
-            g0, g1, g2 = grad_weights[y, x, 0], grad_weights[y, x, 1], grad_weights[y, x, 2]
+            g0, g1, g2 = grad_weights[row, x, 0], grad_weights[row, x, 1], grad_weights[row, x, 2]
             mean = (g0 * e0 + g1 * e1 + g2 * e2) * total
             q = 1 / (e0 * w0 + e1 * w1 + e2 * w2)
             d = (e0 * z0 + e1 * z1 + e2 * z2) * q
-            h = grad_depth[y, x] * q if grad_depth.size else 0.0
+            h = grad_depth[row, x] * q if grad_depth.size else 0.0
             c0 = (g0 - mean) * total + h * (z0 - d * w0)
             c1 = (g1 - mean) * total + h * (z1 - d * w1)
             c2 = (g2 - mean) * total + h * (z2 - d * w2)
