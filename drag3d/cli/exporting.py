@@ -14,7 +14,7 @@ from drag3d.cli.common import Voice, silent
 if TYPE_CHECKING:
     from drag3d.session import Session
 
-_KNOWN, _UNKNOWN = "{desc}: {percentage:3.0f}%|{bar}|", "{desc}: {elapsed}"
+_KNOWN, _UNKNOWN = "{desc}{percentage:3.0f}%|{bar}|", "{desc}{elapsed}"
 NAMES = ("texture_size", "unwrap", "vertex_colors", "resolution", "smooth", "simplify")
 
 _OPTIONS = (
@@ -65,7 +65,7 @@ def export(session: Session, out: Path, settings: dict[str, Any], voice: Voice) 
     Of a part whose end nobody knows the bar shows the time.
     """
     faces = 0
-    with tqdm(desc="writing", leave=False, disable=silent(voice)) as bar:
+    with tqdm(desc="preparing", bar_format=_UNKNOWN, leave=False, disable=silent(voice)) as bar:
 
         def told(what: str, done: int, total: int | None) -> None:
             nonlocal faces

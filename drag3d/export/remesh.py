@@ -71,19 +71,50 @@ def simplified(
     fewer = _without_fins(found.regular_faces.astype(np.int64))
     if len(fewer) == 0:
         raise InputError(f"nothing is left of the shape with {count} triangles; simplify it less")
-    kept, fewer = np.unique(fewer, return_inverse=True)
-    return np.asarray(found.points, dtype=np.float32)[kept], fewer.reshape(-1, 3)
+    origin, fewer = _without_pinches(fewer)
+    return np.asarray(found.points, dtype=np.float32)[origin], fewer
+
+
+def _edges(faces: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Of the three edges of each face the number, and how many faces each number has: (F, 3) and (E,)."""
+    ends = np.sort(faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
+    _, number, uses = np.unique(
+        ends[:, 0] * (int(faces.max()) + 1) + ends[:, 1], return_inverse=True, return_counts=True
+    )
+    return number.reshape(-1, 3), uses
 
 
 def _without_fins(faces: NDArray[np.int64]) -> NDArray[np.int64]:
     """Faces without those that hang on a surface by one edge: decimation leaves one now and then where it folded."""
     while len(faces):
-        edges = np.sort(faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
-        keys = edges[:, 0] * (int(faces.max()) + 1) + edges[:, 1]
-        _, number, uses = np.unique(keys, return_inverse=True, return_counts=True)
-        around = np.sort(uses[number].reshape(-1, 3), axis=1)
+        number, uses = _edges(faces)
+        around = np.sort(uses[number], axis=1)
         fin = (around[:, 1] == 1) & (around[:, 2] > 2)
         if not fin.any():
             break
         faces = faces[~fin]
     return faces
+
+
+def _without_pinches(faces: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Cut a surface where it touches itself, at edges of four faces: the old number of each vertex (M,), and the faces.
+
+    Thin parts, such as an ear, collapse to that. A vertex is there once for each fan of faces around it that edges of
+    two faces hold together. Vertices of no face are left out.
+    """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    number, uses = _edges(faces)
+    places = np.argsort(number, axis=None, kind="stable")
+    places = places[uses[number.reshape(-1)[places]] == 2].reshape(-1, 2)  # where each edge of two faces is
+    starts, ends = places, places // 3 * 3 + (places + 1) % 3  # its corners in both
+    one, other = np.stack([starts[:, 0], ends[:, 0]], axis=1), np.stack([starts[:, 1], ends[:, 1]], axis=1)
+    corners = faces.reshape(-1)
+    other = np.where(corners[one] == corners[other], other, other[:, ::-1])  # faces run through it in opposite ways
+    links = coo_array(
+        (np.ones(one.size, bool), (one.reshape(-1), other.reshape(-1))), shape=(corners.size, corners.size)
+    )
+    _, fan = connected_components(links, directed=False)
+    _, first, place = np.unique(fan, return_index=True, return_inverse=True)
+    return corners[first], place.reshape(-1, 3)

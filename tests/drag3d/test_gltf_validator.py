@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 import trimesh
 
-from drag3d.export import write_mesh
+from drag3d.export import ExportSettings, write_mesh, write_shape, write_textured_mesh
+from drag3d.export.box_unwrap import box_unwrap
+from get3d_models import Generator
 
 NODE_PROJECT = Path(__file__).parents[1] / "node"
 pytestmark = pytest.mark.node
@@ -67,11 +69,39 @@ def test_the_validator_has_nothing_to_say(node: str, tmp_path: Path, name: str, 
     vertices, faces = meshes()[name]
     colors = np.random.default_rng(0).random((len(vertices), 3)) if colored else None
     path = write_mesh(tmp_path / "shape.glb", vertices, faces, colors, metadata={"model": "quadruped", "seed": 3})
+    info = nothing_to_say(node, path)
+    assert info["totalVertexCount"] == len(vertices)
+    assert info["totalTriangleCount"] == len(faces)
+
+
+def nothing_to_say(node: str, path: Path) -> dict[str, Any]:
+    """What the validator read, once it has found nothing wrong."""
     report = validate(node, path)
     counts = {key: report["issues"][key] for key in ("numErrors", "numWarnings", "numInfos", "numHints")}
     assert counts == dict.fromkeys(counts, 0), report["issues"]["messages"]
-    assert report["info"]["totalVertexCount"] == len(vertices)
-    assert report["info"]["totalTriangleCount"] == len(faces)
+    return report["info"]
+
+
+@pytest.mark.parametrize("name", meshes())
+def test_nor_has_it_of_textured_meshes(node: str, tmp_path: Path, name: str) -> None:
+    vertices, faces = (np.asarray(values) for values in meshes()[name])
+    atlas = box_unwrap(vertices.astype(np.float32), faces.astype(np.int64), 64)
+    texture = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    facts = {"model": "quadruped", "seed": 3}
+    path = write_textured_mesh(tmp_path / "shape.glb", vertices, faces, None, atlas, texture, metadata=facts)
+    info = nothing_to_say(node, path)
+    assert info["totalVertexCount"] == len(atlas.uv) and info["totalTriangleCount"] == len(faces)
+    assert info["hasTextures"]
+    [image] = [resource for resource in info["resources"] if resource["mimeType"] == "image/png"]
+    assert (image["image"]["width"], image["image"]["height"]) == (64, 64)
+
+
+@pytest.mark.parametrize("unwrap", ["fast", "quality"])
+def test_nor_has_it_of_an_animal_as_people_export_it(
+    node: str, tmp_path: Path, small_quadruped: Generator, unwrap: str
+) -> None:
+    settings = ExportSettings(unwrap=unwrap, smooth=1, simplify=1000)
+    nothing_to_say(node, write_shape(tmp_path / "a.glb", small_quadruped.sample(3), settings))
 
 
 def test_the_validator_is_really_asked(node: str, tmp_path: Path) -> None:
