@@ -15,10 +15,10 @@ import pytest
 import torch
 import trimesh
 from click.testing import CliRunner, Result
+from PIL import Image
 
 import drag3d
 from drag3d.cli import main
-from drag3d.export import can_draw
 from drag3d.session import Session
 
 UP = np.array([0.0, 0.05, 0.0])
@@ -33,6 +33,10 @@ def done(*arguments: Any) -> Result:
     result = run(*arguments)
     assert result.exit_code == 0, result.output
     return result
+
+
+def pixels(path: Path) -> np.ndarray:
+    return np.asarray(Image.open(path).convert("RGB")).astype(int)
 
 
 def mesh(path: Path) -> trimesh.Trimesh:
@@ -134,21 +138,34 @@ def test_a_snapped_handle_is_noted_on_standard_error_even_when_quiet(small_model
     assert result.stdout == "" and result.stderr.startswith("note: moved the handle") and result.stderr.count("\n") == 1
 
 
-def test_without_opengl_a_drag_says_so_in_one_line_and_writes_the_rest(
-    small_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("DRAG3D_NO_PICTURES", "1")
+def test_a_drag_draws_before_and_after(small_model: Path, tmp_path: Path) -> None:
+    picture = tmp_path / "p.png"
     result = done("drag", small_model, "--keypoint", "back:0,0.05,0", "--max-steps", 1, "--out", tmp_path / "b.glb",
-                  "--picture", tmp_path / "p.png")  # fmt: skip
-    assert result.stderr.count("note: no picture: ") == 1
-    assert (tmp_path / "b.glb").is_file() and not (tmp_path / "p.png").exists()
-    assert "p.png" not in result.stdout
+                  "--picture", picture)  # fmt: skip
+    assert str(picture) in result.stdout
+    before, after = np.split(pixels(picture), 2, axis=1)
+    red = [(half[..., 0] > 150) & (half[..., 1:].max(axis=-1) < 90) for half in (before, after)]
+    assert before.shape == after.shape == (800, 800, 3) and all(found.any() for found in red)
 
 
-def test_the_demo_writes_everything_and_without_opengl_all_but_the_picture(
+def test_sample_draws_a_shape_and_goes_round_it_without_a_mesh_file(
     small_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("DRAG3D_NO_PICTURES", "1")
+    monkeypatch.setattr("drag3d.export.shape_film.TURN", 36.0)
+    monkeypatch.setattr("drag3d.export.shape_film.TURNTABLE_FRAMES", 10)
+    picture, film = tmp_path / "p.png", tmp_path / "turn.mp4"
+    result = done("sample", small_model, "--seed", 3, "--picture", picture, "--animation", film)
+    assert f"wrote {picture}, {film}: " in result.stdout and " faces" in result.stdout
+    assert {path.name for path in tmp_path.iterdir()} == {"p.png", "turn.mp4"}
+    image, frames = pixels(picture), frames_of(film)
+    assert image.shape == (800, 800, 3) and image[300:500, 300:500].std() > 10  # there is a shape in the middle
+    assert len(frames) == 10 and all(np.abs(a - b).mean() > 0.2 for a, b in pairwise([*frames, frames[0]]))
+    both = done("sample", small_model, "--seed", 3, "--picture", picture, "--out", tmp_path / "a.glb")
+    assert (tmp_path / "a.glb").is_file() and f"wrote {tmp_path / 'a.glb'}, {picture}: " in both.stdout
+    assert np.array_equal(pixels(picture), image)
+
+
+def test_the_demo_writes_everything(small_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from drag3d.cli.demo import Edit
 
     monkeypatch.setattr(sys.modules["drag3d.cli.demo"], "SHAPE", Edit("quadruped", 9, {"back": (0.0, 0.03, 0.0)}))
@@ -158,7 +175,7 @@ def test_the_demo_writes_everything_and_without_opengl_all_but_the_picture(
     (out / "edited.glb").write_text("of an earlier demo")
     result = done("demo", "--out", out, "--model", small_model)
     textured = {"edited.glb", "edited.obj", "edited.mtl", "edited_texture.png", "original.glb"}
-    assert {p.name for p in out.iterdir()} == textured | {"report.json", "edit.drag3d"}
+    assert {p.name for p in out.iterdir()} == textured | {"before_after.png", "report.json", "edit.drag3d"}
     assert str(out) in result.stdout and len(result.stdout.splitlines()) <= 6
     session = Session.open(out / "edit.drag3d", small_model)
     assert same_surface(mesh(out / "edited.obj"), session.shape)
@@ -229,7 +246,6 @@ def frames_of(path: Path) -> list[np.ndarray]:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(bool(can_draw()), reason="no OpenGL")
 def test_an_animation_of_a_shape_shows_its_way_from_a_camera_that_stands_still(
     small_model: Path, tmp_path: Path
 ) -> None:
@@ -247,11 +263,10 @@ def test_an_animation_of_a_shape_shows_its_way_from_a_camera_that_stands_still(
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(bool(can_draw()), reason="no OpenGL")
 def test_a_turntable_goes_round_once_more_at_the_end(
     small_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("drag3d.session.film.TURN", 18.0)
+    monkeypatch.setattr("drag3d.export.shape_film.TURN", 18.0)
     film = tmp_path / "drag.mp4"
     done("drag", small_model, "--seed", 3, "--keypoint", "tail:0,0.05,0", "--max-steps", 2, "--out", tmp_path / "b.glb",
          "--animation", film, "--turntable")  # fmt: skip
@@ -261,13 +276,3 @@ def test_a_turntable_goes_round_once_more_at_the_end(
     assert np.abs(end - whole_turn_before).mean() < 0.3 * np.abs(end - half_turn_before).mean()
     moving = frames[8:-8]
     assert all(np.abs(a - b).mean() > 0.2 for a, b in pairwise(moving))  # it never stops
-
-
-def test_without_opengl_an_animation_of_a_shape_is_left_out_with_a_note(
-    small_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("DRAG3D_NO_PICTURES", "1")
-    result = done("drag", small_model, "--keypoint", "back:0,0.05,0", "--max-steps", 1, "--out", tmp_path / "b.glb",
-                  "--animation", tmp_path / "a.gif")  # fmt: skip
-    assert result.stderr.count("note: no animation: ") == 1
-    assert [path.name for path in tmp_path.iterdir()] == ["b.glb"] and "a.gif" not in result.stdout

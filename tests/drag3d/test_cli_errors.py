@@ -164,7 +164,8 @@ def test_a_device_that_is_not_there_is_refused(
 def test_unknown_commands_and_missing_arguments_are_one_line_too() -> None:
     assert "No such command 'drug'" in refused("drug")
     assert "Missing argument 'MODEL'" in refused("sample")
-    assert "Missing option '--out'" in refused("sample", "quadruped")
+    assert "Missing option '--out'" in refused("drag", "quadruped", *POINT)
+    assert "there is nothing to write; give --out, --picture or --animation" in refused("sample", "quadruped")
     assert "no model 'quadrupde'" in refused("bench", "--model", "quadrupde")
 
 

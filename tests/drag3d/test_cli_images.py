@@ -301,7 +301,6 @@ def test_the_demo_edits_an_image_beside_the_shape(
     from drag3d.cli.demo import Edit
 
     demo = sys.modules["drag3d.cli.demo"]
-    monkeypatch.setenv("DRAG3D_NO_PICTURES", "1")
     monkeypatch.setattr(demo, "SHAPE", Edit("quadruped", 9, {"back": (0.0, 0.03, 0.0)}))
     monkeypatch.setattr(demo, "IMAGE", Edit("portrait", 1, {"mouth_left": (-1.5, -1.0)}))
     out = tmp_path / "shown"
@@ -312,12 +311,13 @@ def test_the_demo_edits_an_image_beside_the_shape(
         "edited.mtl",
         "edited_texture.png",
         "original.glb",
+        "before_after.png",
         "report.json",
         "edit.drag3d",
     }
     image = {"edited.png", "original.png", "image_report.json", "image_edit.drag3d", "image_before_after.png"}
     assert {p.name for p in out.iterdir()} == shape | image | {"image_drag.gif"}
-    assert str(out / "image_before_after.png") in result.stdout and "before_after.png" not in result.stderr
+    assert str(out / "image_before_after.png") in result.stdout and str(out / "before_after.png") in result.stdout
     session = Session.open(out / "image_edit.drag3d", image_model)
     assert np.array_equal(pixels(out / "edited.png"), session.image)
     assert np.array_equal(pixels(out / "original.png"), session.original_image)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -449,23 +448,13 @@ def test_the_report_says_what_was_done_with_what_and_how_far_it_got(session: Ses
     assert written["drag3d"] == drag3d.__version__ and written["torch"] == str(torch.__version__)
 
 
-@pytest.fixture
-def no_pictures(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("DRAG3D_NO_PICTURES", "1")
-    yield
-
-
-def test_without_opengl_a_picture_is_refused_with_a_sentence(
-    session: Session, tmp_path: Path, no_pictures: None
-) -> None:
-    from drag3d.export import NoPicture
-
+def test_a_drag_can_be_drawn_once_there_is_one(session: Session, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no drag has run"):
+        session.draw(tmp_path / "p.png")
     session.add_point(back(session), back(session) + UP)
     for _ in session.drag(max_steps=1):
         pass
-    with pytest.raises(NoPicture, match="switched off"):
-        session.draw(tmp_path / "p.png")
-    assert not (tmp_path / "p.png").exists()
+    assert session.draw(tmp_path / "p.png").read_bytes()[:4] == b"\x89PNG"
 
 
 def test_a_handle_that_ends_off_the_mesh_is_reported(
