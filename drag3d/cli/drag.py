@@ -154,13 +154,7 @@ def drag(
     voice = Voice(quiet)
     session = Session(generator, seed, texture_seed, truncation, label=label)
     _configure(session, options, view)
-    for handle, target in points:
-        session.add_point(handle, target)
-    if view is not None:
-        for handle, target in pixels:
-            session.add_pixel(view, handle, target)
-    for name, offset in keypoints:
-        session.add_keypoint(name, offset, view)
+    _add_points(session, view, points, keypoints, pixels)
     for note in session.notes:
         voice.note(note)
     said = len(session.notes)
@@ -207,6 +201,22 @@ def _checked_view(
     for option, place in [("--pixel ", p) for p, _ in pixels] + [(f"--keypoint {n}:", p) for n, p in keypoints]:
         check_coordinates(generator, option, place, in_view=view is not None)
     return view
+
+
+def _add_points(
+    session: Session,
+    view: Viewpoint | None,
+    points: tuple[tuple[Place, Place], ...],
+    keypoints: tuple[tuple[str, Place], ...],
+    pixels: tuple[tuple[Place, Place], ...],
+) -> None:
+    for handle, target in points:
+        session.add_point(handle, target)
+    if view is not None:
+        for handle, target in pixels:
+            session.add_pixel(view, handle, target)
+    for name, offset in keypoints:
+        session.add_keypoint(name, offset, view)
 
 
 def _configure(session: Session, options: dict[str, Any], view: Viewpoint | None) -> None:

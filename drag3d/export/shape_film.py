@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from drag3d.export.framing import Camera, fit_camera, turned_camera
 from drag3d.export.panel import CheckedPanel, Panel, PanelPainter, Picture, Stage
-from drag3d.rendering.camera import PerspectiveCamera
+from drag3d.rendering.camera import PerspectiveCamera, Size, as_camera
 from get3d_models.errors import InputError
 
 FILM_CAMERA = Camera(margin=1.15)
@@ -41,14 +41,16 @@ def turntable(panel: Panel, camera: Camera = FILM_CAMERA, size: int = FILM_SIZE)
 
 
 def film_shapes(
-    moments: Iterable[Panel], shots: Sequence[Shot], camera: Camera = FILM_CAMERA, size: int = FILM_SIZE
+    moments: Iterable[Panel], shots: Sequence[Shot], camera: Any = FILM_CAMERA, size: int | Size = FILM_SIZE
 ) -> Iterator[Picture]:
-    """Draw the shots; yields a frame (size, size, 3) uint8 for each, in order.
+    """Draw the shots; yields a frame (H, W, 3) uint8 for each, in order. size: (H, W), or the edge of a square.
 
     moments: the states of the shape that shots refer to by number, with their points; read once, one by one. The
-    camera keeps its distance and height, chosen so that every state, from every side that is shown, is in the frame.
-    Raises `InputError` for a shape that cannot be drawn.
+    camera keeps its distance and height, chosen so that every state, from every side that is shown, is in the frame;
+    one of `drag3d.rendering` stays where it is, or goes round from there. Raises `InputError` for a shape that cannot
+    be drawn, and where a camera other than our perspective one shall turn.
     """
+    edges = (size, size) if isinstance(size, int) else size
     panels = [CheckedPanel(panel) for panel in moments]
     if not panels:
         raise InputError("an animation needs at least one moment")
@@ -59,7 +61,7 @@ def film_shapes(
         if shown is None or shot.moment != shown.moment:
             painter = PanelPainter(panels[shot.moment], stage)
         if shot != shown:
-            frame = painter.picture(place, (size, size))
+            frame = painter.picture(place, edges)
         shown = shot
         yield frame
 
@@ -70,14 +72,16 @@ def _framed(panel: CheckedPanel) -> npt.NDArray[Any]:
     return np.concatenate([vertices[:: 1 + len(vertices) // _FRAMED], panel.handles, panel.targets])
 
 
-def _cameras(points: npt.NDArray[Any], turns: list[float], camera: Camera) -> list[PerspectiveCamera]:
+def _cameras(points: npt.NDArray[Any], turns: list[float], camera: Any) -> list[Any]:
     """One camera for each turn; all at the same distance and height, about the axis of `points` (N, 3) if any turns."""
+    fitted = isinstance(camera, Camera)
     if not any(turns):
-        return [fit_camera(points, camera, 1.0)] * len(turns)
+        return [fit_camera(points, camera, 1.0) if fitted else as_camera(camera)] * len(turns)
     low, high = points.min(axis=0), points.max(axis=0)
     axis = np.array([(low[0] + high[0]) / 2, 0.0, (low[2] + high[2]) / 2])
-    ring = _ring(points - axis) + axis
-    first = fit_camera(ring, camera, 1.0)
+    first = fit_camera(_ring(points - axis) + axis, camera, 1.0) if fitted else camera
+    if not isinstance(first, PerspectiveCamera):
+        raise InputError("only a PerspectiveCamera goes round a shape; leave the turntable away")
     return [turned_camera(first, turn, axis) for turn in turns]
 
 

@@ -54,7 +54,8 @@ class Film:
         """Write the animation, .mp4 or .gif, atomically.
 
         A shape is seen by a camera that stands still, or with `turntable` goes round it, and once more round the end;
-        an image has no other sides. `progress` is told how many pictures are made, of how many. Raises InputError.
+        that of a drag in a view begins there. An image has no other sides. `progress` is told how many pictures are
+        made, of how many. Raises InputError.
         """
         from drag3d.export.animation import paced, write_animation
 
@@ -82,7 +83,7 @@ class Film:
     def _shape_frames(
         self, order: list[int], turntable: bool, told: Callable[[int, int], None]
     ) -> Iterator[npt.NDArray[np.uint8]]:
-        from drag3d.export.shape_film import TURN, Shot, film_shapes
+        from drag3d.export.shape_film import FILM_CAMERA, FILM_SIZE, TURN, Shot, film_shapes
 
         chosen = sorted(set(order))
         place = {index: number for number, index in enumerate(chosen)}
@@ -92,7 +93,10 @@ class Film:
             shots += [
                 Shot(shots[-1].moment, shots[-1].turn + turn * number) for number in range(1, int(360 / turn) + 1)
             ]
-        for number, frame in enumerate(film_shapes(self._panels(chosen), shots)):
+        result = self.session.last_drag
+        view = result.view.view if result and result.view else None
+        camera, size = (view.camera, view.size) if view else (FILM_CAMERA, FILM_SIZE)
+        for number, frame in enumerate(film_shapes(self._panels(chosen), shots, camera, size)):
             told(number + 1, len(shots))
             yield frame
 

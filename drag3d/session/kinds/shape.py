@@ -193,20 +193,19 @@ class ShapeKind(Kind[Generator, Latents, Shape, Region]):
         return write_shape(path, self.shown(latents), settings, metadata=made_by, progress=progress)
 
     def draw(self, path: str | Path, result: DragResult, before: Latents, after: Latents) -> Path:
+        """As the camera of a drag in a view saw it, else from where all of it is seen."""
         from drag3d.export import Camera, PaintedMesh, draw_comparison
 
-        def painted(shape: Shape) -> PaintedMesh:
-            return PaintedMesh(shape.vertices, shape.faces, shape.vertex_colors, shape.normals)
-
-        starts = [result.before.points[i] for i in result.points]
+        starts, view = [result.before.points[i] for i in result.points], result.view and result.view.view
         return draw_comparison(
             path,
-            painted(self.shown(before)),
-            painted(self.shown(after)),
+            PaintedMesh.of(self.shown(before)),
+            PaintedMesh.of(self.shown(after)),
             [p.handle for p in starts],
             [p.target for p in starts],
             ends=result.ends,
-            camera=Camera(margin=1.3),  # the titles stay clear of targets above the shape
+            camera=view.camera if view else Camera(margin=1.3),  # titles stay clear of targets above the shape
+            size=view.size if view else None,
         )
 
     def check_stored(self, latents: Latents, region: Region | None) -> None:
