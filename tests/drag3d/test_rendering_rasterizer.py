@@ -23,6 +23,7 @@ from drag3d.rendering import (
     rasterize,
     screen_points,
 )
+from drag3d.rendering.numba_backend import BANDS, PIXELS_OF_A_BAND
 from get3d_models.errors import InputError
 
 BACKENDS = ("numba", "torch")
@@ -276,11 +277,11 @@ def test_screen_positions_interpolate_to_the_pixel_itself(backend: str) -> None:
 # ---- the same every time ------------------------------------------------------------------------------------------
 
 
-def picture(backend: str, seed: int) -> list[Tensor]:
+def picture(backend: str, seed: int, size: Size = (40, 32)) -> list[Tensor]:
     random = torch.Generator().manual_seed(seed)
-    clip = clip_points(get3d_cameras()[seed], torch.rand(200, 3, generator=random) - 0.5, (40, 32)).requires_grad_()
+    clip = clip_points(get3d_cameras()[seed], torch.rand(200, 3, generator=random) - 0.5, size).requires_grad_()
     faces = torch.randint(0, 200, (300, 3), generator=random)
-    fragments = rasterize(clip, faces, (40, 32), backend)
+    fragments = rasterize(clip, faces, size, backend)
     image = interpolate(clip[:, :3], faces, fragments, backend)
     (image.square().sum() + fragments.depth.sum()).backward()
     assert clip.grad is not None
@@ -292,6 +293,22 @@ def test_a_picture_and_its_gradient_are_the_same_bit_by_bit_in_any_thread(backen
     with ThreadPoolExecutor(4) as threads:
         for found, wanted in zip(threads.map(lambda n: picture(backend, n % 4), range(12)), expected * 3, strict=True):
             assert all(torch.equal(a, b) for a, b in zip(found, wanted, strict=True))
+
+
+def test_a_large_picture_is_the_same_with_one_thread_and_with_two() -> None:
+    """It is drawn in bands of rows, and the torch backend knows of none."""
+    size, threads = (201, 190), torch.get_num_threads()
+    assert size[0] * size[1] > BANDS * PIXELS_OF_A_BAND
+    alone = picture("numba", 5, size)
+    try:
+        torch.set_num_threads(2)
+        together = picture("numba", 5, size)
+    finally:
+        torch.set_num_threads(threads)
+    for one, two, expected in zip(alone, together, picture("torch", 5, size), strict=True):
+        assert torch.equal(one, two)
+        assert torch.allclose(one, expected, rtol=1e-4, atol=1e-4 * float(expected.abs().max()))
+    assert torch.equal(alone[0], picture("torch", 5, size)[0])
 
 
 def test_a_smaller_picture_after_a_larger_one_is_not_disturbed(backend: str) -> None:
