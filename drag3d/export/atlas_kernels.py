@@ -31,7 +31,7 @@ def kernels() -> Kernels:
         "int64(float64[:,:,::1], int64[::1], int64[:,::1])",
         "void(int64[::1], int64[::1], int64[::1], int64[::1])",
         "boolean(int64[:,::1], int64, int64[:,::1])",
-        "void(float64[:,::1], int64[:,::1], float64, int64[:,::1], float32[:,:,::1], float64[:,::1])",
+        "void(float64[:,::1], int64[:,::1], float64, int32[:,::1], float32[:,:,::1], float32[:,::1])",
     )
     plain = Kernels(overlaps, layers, pack, nearest)
     try:

@@ -40,25 +40,25 @@ def bake(
     import torch  # here, because what else this package does goes without
 
     triangle, barycentric = surface_points(atlas, texture_size)
-    rows, columns = np.nonzero(triangle >= 0)
-    corners = vertices[atlas.origin[atlas.faces[triangle[rows, columns]]]]
-    points = torch.from_numpy((barycentric[rows, columns][:, :, None] * corners).sum(axis=1))
-    texture = np.zeros((texture_size, texture_size, 3), np.uint8)
-    for start in range(0, len(points), _CHUNK):
+    texels = np.flatnonzero(triangle >= 0)
+    texture = np.zeros((texture_size**2, 3), np.uint8)
+    for start in range(0, len(texels), _CHUNK):
         if progress is not None:
-            progress("baking", start, len(points))
-        chunk = slice(start, start + _CHUNK)
-        found = colors(points[chunk]).clamp(0, 1)
-        texture[rows[chunk], columns[chunk]] = (found * 255).round().to(torch.uint8).cpu().numpy()
-    return _padded(texture, triangle >= 0)
+            progress("baking", start, len(texels))
+        chunk = texels[start : start + _CHUNK]
+        corners = vertices[atlas.origin[atlas.faces[triangle.reshape(-1)[chunk]]]]
+        points = (barycentric.reshape(-1, 3)[chunk, :, None] * corners).sum(axis=1)
+        found = colors(torch.from_numpy(points)).clamp(0, 1)
+        texture[chunk] = (found * 255).round().to(torch.uint8).cpu().numpy()
+    return _padded(texture.reshape(texture_size, texture_size, 3), triangle >= 0)
 
 
-def surface_points(atlas: Atlas, texture_size: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+def surface_points(atlas: Atlas, texture_size: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     """For each texel the face that it is coloured by, (N, N), -1 for none, and barycentric coordinates (N, N, 3)."""
     shape = (texture_size, texture_size)
-    triangle, barycentric = np.full(shape, -1, np.int64), np.zeros((*shape, 3), np.float32)
+    triangle, barycentric = np.full(shape, -1, np.int32), np.zeros((*shape, 3), np.float32)
     texels = atlas.uv.astype(np.float64) * texture_size - 0.5
-    kernels().nearest(texels, atlas.faces, REACH, triangle, barycentric, np.full(shape, np.inf))
+    kernels().nearest(texels, atlas.faces, REACH, triangle, barycentric, np.full(shape, np.inf, np.float32))
     return triangle, barycentric
 
 

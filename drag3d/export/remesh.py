@@ -68,10 +68,9 @@ def simplified(
 
     mesh = pyvista.PolyData.from_regular_faces(vertices, faces)  # type: ignore[arg-type]
     found = mesh.decimate(1 - count / len(faces), volume_preservation=True)
-    fewer = _without_fins(found.regular_faces.astype(np.int64))
-    if len(fewer) == 0:
+    if found.n_cells == 0:
         raise InputError(f"nothing is left of the shape with {count} triangles; simplify it less")
-    origin, fewer = _without_pinches(fewer)
+    origin, fewer = _without_pinches(_without_fins(found.regular_faces.astype(np.int64)))
     return np.asarray(found.points, dtype=np.float32)[origin], fewer
 
 
@@ -86,14 +85,9 @@ def _edges(faces: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int6
 
 def _without_fins(faces: NDArray[np.int64]) -> NDArray[np.int64]:
     """Faces without those that hang on a surface by one edge: decimation leaves one now and then where it folded."""
-    while len(faces):
-        number, uses = _edges(faces)
-        around = np.sort(uses[number], axis=1)
-        fin = (around[:, 1] == 1) & (around[:, 2] > 2)
-        if not fin.any():
-            break
-        faces = faces[~fin]
-    return faces
+    number, uses = _edges(faces)
+    around = np.sort(uses[number], axis=1)
+    return faces[(around[:, 1] != 1) | (around[:, 2] <= 2)]
 
 
 def _without_pinches(faces: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -162,8 +162,8 @@ def test_the_kernel_gives_the_same_as_plain_python() -> None:
     """Which runs where numba cannot."""
     vertices, faces = ball()
     atlas = box_unwrap(vertices, faces[:60], 64)
-    triangle, barycentric = np.full((64, 64), -1, np.int64), np.zeros((64, 64, 3), np.float32)
+    triangle, barycentric = np.full((64, 64), -1, np.int32), np.zeros((64, 64, 3), np.float32)
     texels = atlas.uv.astype(np.float64) * 64 - 0.5
-    nearest(texels, atlas.faces, REACH, triangle, barycentric, np.full((64, 64), np.inf))
+    nearest(texels, atlas.faces, REACH, triangle, barycentric, np.full((64, 64), np.inf, np.float32))
     compiled = surface_points(atlas, 64)
     assert np.array_equal(triangle, compiled[0]) and np.allclose(barycentric, compiled[1], atol=1e-6)

@@ -7,7 +7,7 @@ import pytest
 import torch
 import trimesh
 
-from drag3d.export.remesh import at_resolution, simplified, smoothed
+from drag3d.export.remesh import _without_fins, _without_pinches, at_resolution, simplified, smoothed
 from get3d_models import Generator
 from get3d_models.errors import InputError
 
@@ -98,6 +98,31 @@ def test_a_simplified_animal_stays_closed_and_where_it_was(quadruped: Generator,
     if count >= 1000:
         assert found.volume == pytest.approx(surface(vertices, faces).volume, rel=0.02)
         assert float(shape.signed_distance(torch.from_numpy(fewer_vertices)).abs().mean()) < 0.02
+
+
+def test_a_surface_that_touches_itself_is_cut_there() -> None:
+    """Two tetrahedra that share an edge, whose four faces no program can order, become two closed surfaces."""
+    one = np.array([[0, 2, 1], [0, 1, 3], [1, 2, 3], [0, 3, 2]])
+    other = np.array([[0, 4, 1], [0, 1, 5], [1, 4, 5], [0, 5, 4]])
+    origin, faces = _without_pinches(np.concatenate([one, other]))
+    assert np.array_equal(origin[faces], np.concatenate([one, other]))
+    assert sorted(origin.tolist()) == [0, 0, 1, 1, 2, 3, 4, 5]
+    assert surface(np.eye(8, 3), faces).is_watertight and surface(np.eye(8, 3), faces).body_count == 2
+
+
+def test_triangles_that_hang_by_one_edge_are_taken_away() -> None:
+    closed = np.array([[0, 2, 1], [0, 1, 3], [1, 2, 3], [0, 3, 2]])
+    fins = np.array([[1, 0, 4], [2, 3, 5]])
+    assert np.array_equal(_without_fins(np.concatenate([fins, closed])), closed)
+    open_surface = closed[:2]
+    assert np.array_equal(_without_fins(open_surface), open_surface)
+
+
+@pytest.mark.parametrize("count", [800, 600, 400])
+def test_a_coarse_animal_whose_ears_collapse_stays_closed(small_quadruped: Generator, count: int) -> None:
+    shape = at_resolution(small_quadruped.sample(3), 24)
+    vertices, faces = simplified(shape.vertices.numpy(), shape.faces.numpy(), count)
+    assert surface(vertices, faces).is_watertight
 
 
 def test_a_mesh_that_has_few_triangles_already_is_left_alone() -> None:
