@@ -27,7 +27,9 @@ class Solid:
 def ball(center: Sequence[float], radius: float) -> Solid:
     """A sphere around `center` (3,)."""
     half = torch.linspace(0, math.pi, _SIDES // 2 + 1)
-    profile = torch.stack([half.cos(), half.sin()], dim=1)
+    away = half.sin()
+    away[[0, -1]] = 0.0
+    profile = torch.stack([half.cos(), away], dim=1)
     unit = _turned([(profile, profile)])
     place = torch.as_tensor(center, dtype=torch.float32)
     return Solid(unit.vertices * radius + place, unit.faces, unit.normals)
@@ -48,7 +50,8 @@ def arrow(start: Sequence[float], end: Sequence[float], size: float) -> Solid | 
     # Outlines from the tip backwards, as (along the axis, away from it), with the outward normals of each.
     slope = math.hypot(head, half)
     outward, back, aside = (half / slope, head / slope), (-1.0, 0.0), (0.0, 1.0)
-    parts = [(((gap, 0.0), (neck, half)), outward), (((neck, half), (neck, 0.0)), back)]
+    inner = shaft if neck > 0 else 0.0
+    parts = [(((gap, 0.0), (neck, half)), outward), (((neck, half), (neck, inner)), back)]
     if neck > 0:
         parts += [(((neck, shaft), (0.0, shaft)), aside), (((0.0, shaft), (0.0, 0.0)), back)]
     solid = _turned([(torch.tensor(line), torch.tensor([normal, normal])) for line, normal in parts])
@@ -62,19 +65,24 @@ def arrow(start: Sequence[float], end: Sequence[float], size: float) -> Solid | 
 
 def _turned(outlines: Sequence[tuple[Tensor, Tensor]]) -> Solid:
     """What outlines sweep that are turned about the x axis: points and normals ``(N, 2)`` = (along, away) each."""
-    angle = torch.arange(_SIDES + 1) * (2 * math.pi / _SIDES)
-    round_ = torch.stack([angle.cos(), angle.sin()], dim=1)
+    angle = torch.arange(_SIDES) * (2 * math.pi / _SIDES)
+    directions = torch.stack([angle.cos(), angle.sin()], dim=1)
+    side = torch.arange(_SIDES)
+    following = (side + 1) % _SIDES
     vertices, normals, faces, count = [], [], [], 0
-    for points, directions in outlines:
+    for points, outward in outlines:
         swept = [
-            torch.cat([values[:, None, :1].expand(-1, len(angle), 1), values[:, None, 1:] * round_], dim=2)
-            for values in (points, directions)
+            torch.cat([values[:, None, :1].expand(-1, _SIDES, 1), values[:, None, 1:] * directions], dim=2)
+            for values in (points, outward)
         ]
         vertices.append(swept[0].reshape(-1, 3))
         normals.append(swept[1].reshape(-1, 3))
-        ring, place = torch.meshgrid(torch.arange(len(points) - 1), torch.arange(_SIDES), indexing="ij")
-        first = (count + ring * len(angle) + place).reshape(-1)
-        below = first + len(angle)
-        faces += [torch.stack([first, below, below + 1], dim=1), torch.stack([first, below + 1, first + 1], dim=1)]
+        away = points[:, 1].tolist()
+        for ring in range(len(points) - 1):
+            here, below = count + ring * _SIDES, count + (ring + 1) * _SIDES
+            if away[ring + 1] > 0:  # else the ring is a single point
+                faces.append(torch.stack([here + side, below + side, below + following], dim=1))
+            if away[ring] > 0:
+                faces.append(torch.stack([here + side, below + following, here + following], dim=1))
         count += len(vertices[-1])
     return Solid(torch.cat(vertices).float(), torch.cat(faces), torch.cat(normals).float())
