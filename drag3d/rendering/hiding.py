@@ -23,23 +23,23 @@ def hidden_from(camera: object, points: Tensor, vertices: Tensor, faces: Tensor,
     along_axis = (towards @ view[2, :3]).clamp_min(1e-12)
     perspective = not bool((camera.clip_matrix((1, 1))[3, :3] == 0).all())
     reach = far / along_axis if perspective else torch.full_like(far, float("inf"))
-    corner = vertices[faces[:, 0]]
-    one, other = vertices[faces[:, 1]] - corner, vertices[faces[:, 2]] - corner
-    found = [_blocked(point, way, clearance, limit, corner, one, other) for point, way, limit in zip(
-        points, towards, reach.tolist(), strict=True
-    )]  # fmt: skip
+    found = [
+        _blocked(vertices - point, way, faces, clearance, limit)
+        for point, way, limit in zip(points, towards, reach.tolist(), strict=True)
+    ]
     return torch.tensor(found, dtype=torch.bool)
 
 
-def _blocked(start: Tensor, way: Tensor, least: float, most: float, corner: Tensor, one: Tensor, other: Tensor) -> bool:
-    """Whether the ray start + t way meets a triangle with least < t < most; one, other: edges from its corner."""
-    normal = torch.linalg.cross(way.expand_as(other), other)
-    determinant = (one * normal).sum(dim=1)
-    usable = determinant.abs() > 1e-300
-    scale = torch.where(usable, 1 / torch.where(usable, determinant, 1.0), 0.0)
-    offset = start - corner
-    u = (offset * normal).sum(dim=1) * scale
-    across = torch.linalg.cross(offset, one)
-    v = (across @ way) * scale
-    t = (other * across).sum(dim=1) * scale
-    return bool((usable & (u >= 0) & (v >= 0) & (u + v <= 1) & (t > least) & (t < most)).any())
+def _blocked(places: Tensor, way: Tensor, faces: Tensor, least: float, most: float) -> bool:
+    """Whether the ray from the origin along `way` meets a face of `places` (V, 3) between those distances."""
+    side = torch.zeros_like(way)
+    side[way.abs().argmin()] = 1.0
+    right = torch.nn.functional.normalize(torch.linalg.cross(side, way), dim=0)
+    x, y, along = (places @ torch.stack([right, torch.linalg.cross(way, right), way], dim=1)).unbind(1)
+    # Seen along the ray, it meets a face where the origin lies inside: to the same side of all three edges.
+    (x0, x1, x2), (y0, y1, y2) = (values[faces].unbind(1) for values in (x, y))
+    edges = torch.stack([x1 * y2 - y1 * x2, x2 * y0 - y2 * x0, x0 * y1 - y0 * x1], dim=1)
+    area = edges.sum(dim=1)
+    met = torch.nonzero(((edges >= 0).all(dim=1) | (edges <= 0).all(dim=1)) & (area != 0))[:, 0]
+    distance = (edges[met] * along[faces[met]]).sum(dim=1) / area[met]
+    return bool(((distance > least) & (distance < most)).any())

@@ -107,18 +107,21 @@ class Painter:
         triangle = fragments.triangle.flatten()
         turn = 1 - 2 * _turned_away(clip, self.faces).float()[:, None]
         image = look.new_zeros(len(triangle), 5)
+        shown = torch.nonzero(triangle >= 0)[:, 0]
+        face = triangle.index_select(0, shown)
         for surface, (first, end) in zip(self.surfaces, self._ends, strict=True):
-            shown = torch.nonzero((triangle >= first) & (triangle < end))[:, 0]
-            for chosen in shown.split(_TOGETHER):
-                here = look[chosen]
-                normals = torch.nn.functional.normalize(here[:, :3], dim=1) * turn[triangle[chosen]]
+            mine = shown[(face >= first) & (face < end)] if len(self.surfaces) > 1 else shown
+            for chosen in mine.split(_TOGETHER):
+                here = look.index_select(0, chosen)
+                facing = turn.index_select(0, triangle.index_select(0, chosen))
+                normals = torch.nn.functional.normalize(here[:, :3], dim=1) * facing
                 colors = here[:, 3:6]
                 if surface.texture is not None:
                     colors = colors * sample_texture(surface.texture, here[:, 7:9])
                 viewer = torch.nn.functional.normalize(here[:, -3:], dim=1)
                 light = shade(colors, normals, viewer, lights, self.lighting, surface.material, here[:, 6])
                 rest = torch.tensor([1.0, surface.mark]).expand(len(chosen), 2)
-                image[chosen] = torch.cat([light, rest], dim=1)
+                image.index_copy_(0, chosen, torch.cat([light, rest], dim=1))
         return image.view(*fragments.size, 5)
 
 
