@@ -5,17 +5,22 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any
 
 import torch
 
 from drag3d.core import Drag, DragSettings, DragStep, StopReason
+from drag3d.rendering.threads import one_thread
 from drag3d.session import checks
 from drag3d.session.kinds import Kind
 from drag3d.session.result import DragResult, settings_used
 from drag3d.session.state import Point, Position, State
 from get3d_models.errors import InputError
+
+SMALL_GENERATOR = 10_000_000
+"""Parameters; the embedded models have a few million, released ones some thirty."""
 
 
 class Dragging:
@@ -49,10 +54,21 @@ class Dragging:
     def run(self) -> Iterator[tuple[DragStep, State]]:
         """The steps, each with the state that the session is in after it."""
         state, began = self.result.before, time.perf_counter()
-        for step in self.drag:
-            self.result.seconds = time.perf_counter() - began
-            state = self._after(step, state)
+        steps = iter(self.drag)
+        while True:
+            with self._threads():
+                step = next(steps, None)
+                if step is None:
+                    return
+                self.result.seconds = time.perf_counter() - began
+                state = self._after(step, state)
             yield step, state
+
+    def _threads(self) -> AbstractContextManager[None]:
+        """One thread for small generators: two save nothing, and wait for each other where something else runs."""
+        size = sum(parameter.numel() for parameter in self.kind.generator.parameters())
+        small = self.kind.generator.device.type == "cpu" and size < SMALL_GENERATOR
+        return one_thread() if small else nullcontext()
 
     def unpack(self, step: DragStep) -> Any:
         """All latents, on the CPU, of a step's moved rows."""
