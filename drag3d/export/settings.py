@@ -22,8 +22,8 @@ _TEXTURED = (".glb", ".obj")
 class ExportSettings:
     """What a caller wants of a file of a shape; what is left open follows from the file's suffix.
 
-    A .glb and an .obj get a texture, or vertex colours on request; a .ply has vertex colours always, an .stl has no
-    colours. Whatever cannot be used raises :class:`get3d_models.InputError`, in one line.
+    A .glb and an .obj get a texture, or vertex colours on request; a .ply and a .usd have vertex colours always, an
+    .stl has no colours. Whatever cannot be used raises :class:`get3d_models.InputError`, in one line.
     """
 
     texture_size: int | None = None
