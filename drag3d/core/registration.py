@@ -36,10 +36,9 @@ class Neighbourhood:
         self.magnification = magnification
         self.count, self.dimensions = handles.shape
         self.radius = float(offsets.norm(dim=1).max().clamp_min(1e-12))
-        window = torch.exp(-WINDOW * (offsets.norm(dim=1) / self.radius) ** 2)
-        self.window = window / window.sum()
         self.feature_scale = self.appearance_scale = self.level_scale = 1.0
         with torch.no_grad():
+            self.window = self._window(field)
             self._measure_scales(field)
             self.reference = self.describe(field, self.unmoved())
 
@@ -99,7 +98,7 @@ class Neighbourhood:
         """From slopes ``(K, D, M, C)``: ``(K, P, M * C)`` weighted slopes A^T W and damped ``(K, P, P)`` A^T W A."""
         along = slope[:, :, None] * (self.offsets.t() / self.radius)[None, None, :, :, None]  # (K, D, D, M, C)
         full = torch.cat([slope, along.flatten(1, 2)], dim=1)
-        weighted = (full * self.window[:, None]).flatten(2)
+        weighted = (full * self.window[:, None, :, None]).flatten(2)
         matrix = weighted @ full.flatten(2).transpose(1, 2)
         stiffness = self._stiffness(slope)
         damping = torch.cat(
@@ -112,7 +111,7 @@ class Neighbourhood:
         return weighted, matrix + torch.diag_embed(damping)
 
     def _stiffness(self, slope: Tensor) -> Tensor:
-        energy = (slope.square() * self.window[:, None]).sum(dim=(1, 2, 3)) / self.dimensions
+        energy = (slope.square() * self.window[:, None, :, None]).sum(dim=(1, 2, 3)) / self.dimensions
         return STRAIN_STIFFNESS * energy.clamp_min(1e-12)
 
     def _with_slope(self, field: Field, placement: Tensor) -> tuple[Tensor, Tensor]:
@@ -138,6 +137,18 @@ class Neighbourhood:
             level = level[:, None] * (self.level_scale * share**0.5)
             described = torch.cat([described * (1 - share) ** 0.5, level], dim=1)
         return described.unflatten(0, points.shape[:-1])
+
+    def _window(self, field: Field) -> Tensor:
+        """Weights ``(K, M)`` of the samples, which add up to 1 for each handle: less, the farther away on the body.
+
+        So what a picture shows beside a handle, but belongs to something far before or behind it, has no say.
+        """
+        points = self.points(self.unmoved())
+        body = field.lift(points.flatten(0, 1)).unflatten(0, points.shape[:2])
+        centers = field.lift(self.handles)[:, None]
+        away = (body - centers).norm(dim=2) * (self.magnification / self.radius)
+        window = torch.exp(-WINDOW * away.square())
+        return window / window.sum(dim=1, keepdim=True)
 
     def _measure_scales(self, field: Field) -> None:
         """Divide features, and level or appearance, by the root mean square of their slopes in the neighbourhoods."""

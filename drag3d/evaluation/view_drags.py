@@ -42,9 +42,9 @@ def view_of_task(generator: Generator, number: int) -> Viewpoint:
 def view_drag(generator: Generator, seed: int, number: int) -> Task:
     """Task ``number`` of the series ``seed``, the same on every machine.
 
-    Pairs of samples are drawn until a keypoint that is seen in the picture of one lies 8 to 14% of the picture away in
-    that of the other; of several such keypoints one is drawn. It is dragged in that direction, by 10% of the picture.
-    Raises InputError for a model without a teacher.
+    Pairs of samples are drawn until a keypoint that is seen in the pictures of both lies 8 to 14% of the picture apart
+    in them; of several such keypoints one is drawn. It is dragged in that direction, by 10% of the picture. Raises
+    InputError for a model without a teacher.
     """
     names = keypoint_names(generator)
     if not names:
@@ -59,12 +59,17 @@ def view_drag(generator: Generator, seed: int, number: int) -> Task:
         if not usable:
             continue
         chosen = usable[int(random.integers(len(usable)))]
-        subject = ViewSubject(generator, generator.latents(sample), view.camera, view.size)
-        if bool(subject.hidden(subject.start, _on_surface(subject, here[chosen]))[0]):
+        if not all(_shows(generator, view, *pair) for pair in ((sample, here[chosen]), (other, there[chosen]))):
             continue
         x, y = (ways[chosen] * (LENGTH / lengths[chosen])).tolist()
         return Task(number, sample, other, names[chosen], (x, y), LENGTH)
     raise InputError(f"no two samples of {generator.name!r} show keypoints a tenth of a picture apart")
+
+
+def _shows(generator: Generator, view: Viewpoint, sample: int, place: Tensor) -> bool:
+    """Whether a keypoint ``(3,)`` of a sample is seen, and not hidden by another part."""
+    subject = ViewSubject(generator, generator.latents(sample), view.camera, view.size)
+    return not bool(subject.hidden(subject.start, _on_surface(subject, place))[0])
 
 
 def _on_surface(subject: ViewSubject, place: Tensor) -> Tensor:
