@@ -65,7 +65,7 @@ def test_a_command_in_the_readme_exists_with_those_options(program: str, argumen
 
 
 @pytest.mark.parametrize(
-    "arguments", [["dragg"], ["sample", "quadruped"], ["drag", "q", "--out", "a.glb", "--speed", "3"]]
+    "arguments", [["dragg"], ["sample", "quadruped", "--size", "3"], ["drag", "q", "--out", "a.glb", "--speed", "3"]]
 )
 def test_a_wrong_command_would_be_noticed(arguments: list[str]) -> None:
     with pytest.raises(click.UsageError):
@@ -95,7 +95,7 @@ def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("models")
-@pytest.mark.parametrize("code", code_after("test: runs"), ids=["official files", "session"])
+@pytest.mark.parametrize("code", code_after("test: runs"), ids=["official files", "session", "rasteriser"])
 def test_the_python_in_the_readme_runs(code: str) -> None:
     names: dict[str, object] = {}
     exec(compile(code, "README.md", "exec"), names)
@@ -104,6 +104,9 @@ def test_the_python_in_the_readme_runs(code: str) -> None:
         assert isinstance(session, drag3d.Session)
         assert session.can_undo  # opened as it was saved, with its history
         assert Path("edited.glb").stat().st_size > 0
+    elif "image" in names:
+        vertices = names["vertices"]
+        assert float(vertices.grad.abs().max()) > 0  # type: ignore[attr-defined]
     else:
         assert names["chair"].config.scale == names["other"].config.scale == 0.8  # type: ignore[attr-defined]
 
