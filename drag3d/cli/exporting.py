@@ -20,12 +20,12 @@ NAMES = ("texture_size", "unwrap", "vertex_colors", "resolution", "smooth", "sim
 _OPTIONS = (
     click.option(
         "--texture-size", type=int,
-        help="GLB, OBJ: texels along an edge, 64 to 8192 [default: 1024, 2 s; 2048 takes 5 s, 4096 20 s].",
+        help="GLB, OBJ: texels along an edge, 64 to 8192 [default: 1024, 1 s; 2048 takes 4 s, 4096 17 s].",
     ),
     click.option(
         "--unwrap", type=click.Choice(["fast", "quality"]),
         help="GLB, OBJ: how the surface is laid out for the texture. fast: by a box, 0.3 s for 40,000 triangles. "
-        "quality: by xatlas, with less distortion, 8 s [default: fast].",
+        "quality: by xatlas, with less distortion, 5 s [default: fast].",
     ),
     click.option("--vertex-colors", is_flag=True, help="GLB, OBJ: colours at the vertices, no texture: 0.1 s."),
     click.option(
@@ -34,7 +34,7 @@ _OPTIONS = (
         "is 40, 74 has 40,000 triangles and takes 10 s and 3 GB.",
     ),
     click.option("--smooth", type=int, default=0, show_default=True, help="Shapes: rounds of smoothing, 0.01 s each."),
-    click.option("--simplify", type=int, help="Shapes: triangles to simplify the mesh to; from 40,000 it takes 1 s."),
+    click.option("--simplify", type=int, help="Shapes: triangles to simplify the mesh to; from 40,000 it takes 2 s."),
 )  # fmt: skip
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 REACH = 1.5
 """Texels: bilinear sampling reads texels whose centres are less than the square root of 2 away."""
-_CHUNK = 1 << 16
+_CHUNK = 1 << 13  # points whose features stay in the processor's cache: faster than eight times as many by a quarter
 
 
 def bake(
@@ -39,6 +39,8 @@ def bake(
     """
     import torch  # here, because what else this package does goes without
 
+    from drag3d.rendering.threads import one_thread
+
     triangle, barycentric = surface_points(atlas, texture_size)
     texels = np.flatnonzero(triangle >= 0)
     texture = np.zeros((texture_size**2, 3), np.uint8)
@@ -48,7 +50,8 @@ def bake(
         chunk = texels[start : start + _CHUNK]
         corners = vertices[atlas.origin[atlas.faces[triangle.reshape(-1)[chunk]]]]
         points = (barycentric.reshape(-1, 3)[chunk, :, None] * corners).sum(axis=1)
-        found = colors(torch.from_numpy(points)).clamp(0, 1)
+        with one_thread():  # two are slower on chunks so small, and far slower beside other work
+            found = colors(torch.from_numpy(points)).clamp(0, 1)
         texture[chunk] = (found * 255).round().to(torch.uint8).cpu().numpy()
     return _padded(texture.reshape(texture_size, texture_size, 3), triangle >= 0)
 

@@ -1,4 +1,4 @@
-"""Unwrapping by projection onto the sides of a box: a fraction of a second for what takes xatlas half a minute.
+"""Unwrapping by projection onto the sides of a box: a fraction of a second, where xatlas takes several.
 
 Every face goes to the side of the box that it looks at, and is seen from there as through a window: lengths shrink
 where it looks past the side, at most to `_FACING`. Faces of one side that hang together are a chart, unless they hide

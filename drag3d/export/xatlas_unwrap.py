@@ -1,4 +1,4 @@
-"""Unwrapping with xatlas, which follows the surface: few, hardly distorted charts, for half a minute at 40,000 faces.
+"""Unwrapping with xatlas, which follows the surface: hardly distorted charts, for some five seconds at 40,000 faces.
 
 xatlas neither can be stopped nor says how far it is, so it works in a process of its own (`xatlas_worker.py`). Whatever
 ends the wait for it, Ctrl-C or an exception out of the callback, kills that process at once and removes its files.

@@ -178,7 +178,7 @@ def test_no_bar_is_drawn_where_nobody_looks(small_model: Path, tmp_path: Path) -
 @pytest.mark.parametrize("command", ["sample", "drag"])
 def test_help_says_what_each_option_costs(command: str) -> None:
     said = " ".join(done(command, "--help").output.split())
-    costs = {"--texture-size": "4096 20 s", "--unwrap": "8 s", "--vertex-colors": "0.1 s", "--resolution": "10 s"}
-    costs |= {"--smooth": "0.01 s each", "--simplify": "1 s"}
+    costs = {"--texture-size": "4096 17 s", "--unwrap": "5 s", "--vertex-colors": "0.1 s", "--resolution": "10 s"}
+    costs |= {"--smooth": "0.01 s each", "--simplify": "2 s"}
     for option, cost in costs.items():
         assert cost in said.split(f" {option} ", 1)[1].split(" --", 1)[0], option
