@@ -21,6 +21,8 @@ class Fragments:
     """(H, W, 3) perspective-correct weights of the face's corners, which add up to 1; 0 where there is no face"""
     depth: Tensor
     """(H, W) z / w, from -1 at the near plane to 1 at the far plane; 1 where there is no face"""
+    points: Tensor | None = None
+    """(V, 4) what they were made from, as of ``screen_points``, for a backend whose gradients go straight there"""
 
     @property
     def size(self) -> tuple[int, int]:

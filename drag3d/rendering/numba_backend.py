@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from drag3d.rendering.camera import Size, screen_points
 from drag3d.rendering.fragments import Fragments
@@ -39,13 +40,18 @@ class NumbaBackend:
         triangle = torch.full(size, -1, dtype=torch.int64)
         depth = _kept("depth", size, lambda: np.empty(size))
         depth.fill(np.inf)
-        places, corners, numbers = _array(points.double()), _array(faces), triangle.numpy()
-        _in_bands(size, lambda a, b, _: self.kernels.visible(places, corners, a, numbers[a:b], depth[a:b]))
-        return Fragments(triangle, *_Barycentrics.apply(points, faces, triangle, self.kernels))
+        exact, corners, numbers = _array(points.double()), _array(faces), triangle.numpy()
+        with np.errstate(divide="ignore", invalid="ignore"):  # of vertices in the camera's plane nothing is asked
+            places = exact[:, [0, 1, 3]] / exact[:, 2:3]
+        _in_bands(size, lambda a, b, _: self.kernels.visible(exact, places, corners, a, numbers[a:b], depth[a:b]))
+        weights, depths = _Barycentrics.apply(points, faces, triangle, self.kernels)
+        return Fragments(triangle, weights, depths, points)
 
     def interpolate(self, attributes: Tensor, faces: Tensor, fragments: Fragments) -> Tensor:
         """Attributes ``(V, C)`` at pixels: ``(H, W, C)``, 0 where there is no face."""
-        weights = fragments.barycentric.to(attributes.dtype)
+        weights, points = fragments.barycentric.to(attributes.dtype), fragments.points
+        if points is not None and points.requires_grad and attributes.dtype == points.dtype:
+            return _Picture.apply(attributes, points, weights.detach(), faces, fragments.triangle, self.kernels)
         return _Interpolate.apply(attributes, weights, faces, fragments.triangle, self.kernels)
 
     def crossings(self, points: Tensor, topology: Topology, faces: Tensor, fragments: Fragments) -> Crossings:
@@ -103,6 +109,43 @@ class _Barycentrics(torch.autograd.Function):
         return torch.from_numpy(sums.sum(axis=0)).to(points.dtype), None, None, None
 
 
+class _Picture(torch.autograd.Function):
+    """``_Interpolate`` after ``_Barycentrics``: gradients go to attributes and points at once."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, attributes: Tensor, points: Tensor, weights: Tensor, faces: Tensor, triangle: Tensor,
+        compiled: Kernels,
+    ) -> Any:  # fmt: skip
+        ctx.save_for_backward(attributes, points, weights, faces, triangle)
+        ctx.compiled = compiled
+        return _interpolated(attributes, weights, faces, triangle, compiled)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Any) -> Any:
+        attributes, points, weights, faces, triangle = ctx.saved_tensors
+        given, places, corners = _array(attributes), _array(points.double()), _array(faces)
+        images = triangle.numpy(), _array(weights), _array(gradients[0])
+        to_points, to_attributes = np.zeros((BANDS, *places.shape)), np.zeros((BANDS, *given.shape), given.dtype)
+        _in_bands(
+            triangle.shape,
+            lambda a, b, n: ctx.compiled.picture_backward(
+                places, given, corners, a, *(i[a:b] for i in images), to_points[n], to_attributes[n]
+            ),
+        )
+        sums = torch.from_numpy(to_attributes.sum(axis=0)), torch.from_numpy(to_points.sum(axis=0)).to(points.dtype)
+        return *sums, None, None, None, None
+
+
+def _interpolated(attributes: Tensor, weights: Tensor, faces: Tensor, triangle: Tensor, compiled: Kernels) -> Tensor:
+    image = attributes.new_empty(*triangle.shape, attributes.shape[1])
+    given, corners = _array(attributes), _array(faces)
+    images = triangle.numpy(), _array(weights), image.numpy()
+    _in_bands(triangle.shape, lambda a, b, _: compiled.interpolate(given, corners, *(i[a:b] for i in images)))
+    return image
+
+
 class _Interpolate(torch.autograd.Function):
     """``TorchBackend.interpolate``; gradients go to attributes and weights."""
 
@@ -112,11 +155,7 @@ class _Interpolate(torch.autograd.Function):
     ) -> Any:
         ctx.save_for_backward(attributes, weights, faces, triangle)
         ctx.compiled = compiled
-        image = attributes.new_empty(*triangle.shape, attributes.shape[1])
-        given, corners = _array(attributes), _array(faces)
-        images = triangle.numpy(), _array(weights), image.numpy()
-        _in_bands(triangle.shape, lambda a, b, _: compiled.interpolate(given, corners, *(i[a:b] for i in images)))
-        return image
+        return _interpolated(attributes, weights, faces, triangle, compiled)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> Any:
