@@ -257,7 +257,7 @@ def test_masks_that_cannot_be_used_are_refused(image_model: Path, tmp_path: Path
         (["--keypoint", "back:1,2"], "--keypoint back:1,2 has two coordinates"),
         (
             ["--keypoint", "back:0,0.1,0", "--mask", "m.png"],
-            "--mask has no meaning here: quadruped makes 3D shapes; for",
+            "--mask is a picture of what may move; give --view too",
         ),
         (["--keypoint", "back:0,0.1,0", "--layers", "3"], "--layers has no meaning here"),
         (["--keypoint", "back:0,0.1,0", "--feature-block", "3"], "--feature-block has no meaning here"),
