@@ -6,18 +6,17 @@ import json
 import math
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from tqdm import tqdm
 
 import drag3d
 from drag3d.bench.measuring import measure
 from drag3d.core import Drag, DragSettings, DragStep
 from drag3d.evaluation.yardstick import PROTOCOLS, Judged, Record, Task, Yardstick, yardstick_of
+from drag3d.rendering.threads import one_thread
 from drag3d.session.checks import changed_settings
 from get3d_models.errors import InputError
 from get3d_models.generator import Generator
@@ -91,7 +90,7 @@ def evaluate(
     found = {(r["task"]["number"], r["method"]): r for r in _read(path, conditions)}
     wanted = [(number, method) for number in range(evaluation.drags) for method in evaluation.methods]
     done = sum(key in found for key in wanted)
-    with _one_thread(), tqdm(total=len(wanted), initial=done, disable=quiet, desc="evaluating", unit="drag") as bar:
+    with one_thread(), tqdm(total=len(wanted), initial=done, disable=quiet, desc="evaluating", unit="drag") as bar:
         for number in range(evaluation.drags):
             missing = [m for m in evaluation.methods if (number, m) not in found]
             if not missing:
@@ -149,16 +148,6 @@ def _dragged(drag: Drag) -> Iterator[DragStep]:
         last = step
     if last is not None:
         yield last
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _read(path: Path, conditions: Record) -> list[Record]:

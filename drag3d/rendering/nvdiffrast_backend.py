@@ -17,8 +17,7 @@ from drag3d.rendering.camera import Size
 from drag3d.rendering.fragments import Fragments
 from drag3d.rendering.silhouettes import Crossings, Topology, crossings_by_torch
 from get3d_models.errors import InputError
-
-WHERE = "install it from https://github.com/NVlabs/nvdiffrast (pip install git+https://github.com/NVlabs/nvdiffrast)"
+from get3d_models.optional_parts import install_sentence
 
 
 class NvdiffrastBackend:
@@ -66,7 +65,8 @@ def missing_nvdiffrast() -> str | None:
     try:
         _library()
     except Exception as error:
-        return f"nvdiffrast cannot be imported ({str(error)[:80] or type(error).__name__}); {WHERE}"
+        said = str(error)[:80] or type(error).__name__
+        return f"nvdiffrast cannot be imported ({said}); {install_sentence('nvdiffrast')}"
     return None
 
 
