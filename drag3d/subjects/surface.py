@@ -146,7 +146,8 @@ class SurfaceSubject:
             raise InputError("geometry features do not change with texture latents; follow texture features")
         planes = {"geometry": ("geometry",), "texture": ("texture",), "both": ("geometry", "texture")}
         self.generator = generator
-        self.latents = latents.detach()
+        shape = generator.shape(latents)
+        self.latents = shape.latents  # where the generator is
         self.latents_moved = latents_moved
         self.feature_planes = planes[features or latents_moved]
         config = generator.config
@@ -162,7 +163,6 @@ class SurfaceSubject:
         self.hold_weight, self.magnification = HOLD_WEIGHT, 1.0
         self.anchor_radius, self.rest_distance = 2.0 * self.patch_radius, 8.5 * self.patch_radius
         self.step_length = length / min(128, config.resolution)
-        shape = generator.shape(self.latents)
         self.learning_rate = PAPER_RATE
         self.latent_unit = float(self.basis.square().sum(dim=1).mean().sqrt())
         self.tolerance = 0.01 * shape.diagonal

@@ -281,7 +281,8 @@ class ViewSubject:
 
     def lifted(self, latents: Tensor, pixels: Tensor) -> Tensor:
         """Points of the surface ``(K, 3)`` of moved rows that are seen at pixels ``(K, 2)``, or nearest to there."""
-        return self.field(latents.to(self.start.device), pixels.to(self.start.device), math.inf).lift(pixels)
+        pixels = pixels.to(self.start.device)
+        return self.field(latents.to(self.start.device), pixels, math.inf).lift(pixels)
 
     def hidden(self, latents: Tensor, points: Tensor) -> Tensor:
         """Which points ``(K, 3)`` of the surface of moved rows something else is in front of: ``(K,)`` bool."""
