@@ -33,12 +33,13 @@ def arrays(mesh: trimesh.Trimesh, scale: float = 1.0) -> tuple[np.ndarray, np.nd
     return vertices, mesh.faces.astype(np.int64), vertex_normals(vertices, mesh.faces)
 
 
-def workers() -> set[str]:
-    """The processes here that unwrap."""
+def workers(folder: Path) -> set[str]:
+    """The processes that unwrap what lies in a folder; those of other tests, which may run meanwhile, do not count."""
     found = set()
     for command in Path("/proc").glob("[0-9]*/cmdline"):
         with contextlib.suppress(OSError):  # it has ended since
-            if b"xatlas_worker.py" in command.read_bytes():
+            said = command.read_bytes()
+            if b"xatlas_worker.py" in said and os.fsencode(folder) in said:
                 found.add(command.parent.name)
     return found
 
@@ -78,7 +79,7 @@ def test_what_the_callback_raises_ends_the_work_at_once_and_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    before, calls = workers(), 0
+    calls = 0
 
     class Enough(Exception):
         pass
@@ -87,18 +88,19 @@ def test_what_the_callback_raises_ends_the_work_at_once_and_leaves_nothing(
         nonlocal calls
         calls += 1
         if calls == 8:
-            assert workers() - before and list(tmp_path.iterdir())
+            assert workers(tmp_path) and list(tmp_path.iterdir())
             raise Enough
 
     started = time.monotonic()
     with pytest.raises(Enough):
         xatlas_unwrap(*arrays(LONG), 1024, told)
     assert time.monotonic() - started < 5
-    assert workers() <= before and not list(tmp_path.iterdir())
+    assert not workers(tmp_path) and not list(tmp_path.iterdir())
 
 
 PROGRAM = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # where tests run in the background it is ignored
 from pathlib import Path
 import numpy as np
 from drag3d.export.xatlas_unwrap import xatlas_unwrap
@@ -114,17 +116,17 @@ xatlas_unwrap(mesh["vertices"], mesh["faces"], mesh["normals"], 1024, told)
 def test_the_process_ends_with_the_program_that_waits_for_it(tmp_path: Path, how: signal.Signals) -> None:
     vertices, faces, normals = arrays(LONG)
     np.savez(tmp_path / "mesh.npz", vertices=vertices, faces=faces, normals=normals)
-    temporary, begun, before = tmp_path / "temporary", tmp_path / "begun", workers()
+    temporary, begun = tmp_path / "temporary", tmp_path / "begun"
     temporary.mkdir()
     command = [sys.executable, "-c", PROGRAM, str(tmp_path / "mesh.npz"), str(begun)]
     program = subprocess.Popen(command, env=os.environ | {"TMPDIR": str(temporary)}, stderr=subprocess.DEVNULL)
     try:
         wait_for(begun.is_file)
-        wait_for(lambda: workers() - before)
+        wait_for(lambda: workers(temporary))
         time.sleep(0.5)  # xatlas is at work, deep in code that is not Python's
         program.send_signal(how)
         program.wait(5)
-        wait_for(lambda: workers() <= before, 2)
+        wait_for(lambda: not workers(temporary), 2)
     finally:
         program.kill()
     if how == signal.SIGINT:  # as of Ctrl-C; a killed program cannot clear up
