@@ -38,9 +38,10 @@ def bench_rendering(
 ) -> dict[str, Any]:
     """Forward and backward of a square picture of ``size`` pixels by "numba" and "torch", which are ours, and "deodr".
 
-    For one thread ("single") and torch's own number of threads ("default"), medians of the "wall" and "cpu" seconds of
-    each way and the "ratio" deodr / numba. The ways take turns within the run, after one warm-up each, so that other
-    load on the machine meets all of them. Without deodr its numbers are None, and "missing" says how to install it.
+    For one thread of torch ("single") and torch's own number of threads ("default"), medians of the "wall" and "cpu"
+    seconds of each way and the "ratio" deodr / numba; our kernels use two cores in both, where there are two. The ways
+    take turns within the run, after one warm-up each, so that other load on the machine meets all of them. Without
+    deodr its numbers are None, and "missing" says how to install it.
     "gradient_difference" is that of our two ways to the positions, relative to the largest entry. "start" holds the
     seconds that a new process waits for a small picture and its gradient beyond importing torch: "first", with nothing
     compiled yet, and "second".

@@ -99,7 +99,7 @@ def rendering_lines(report: dict[str, Any]) -> list[str]:
     lines = [
         f"a picture of {report['size']} pixels and its gradient, {report['faces']} triangles, {report['channels']} "
         f"channels, medians of {report['repeats']}; numba and torch are ours",
-        f"{'threads':>14} {'clock':>6} {'numba':>12} {'torch':>12} {'deodr':>12} {'ratio':>8}",
+        f"{'torch threads':>14} {'clock':>6} {'numba':>12} {'torch':>12} {'deodr':>12} {'ratio':>8}",
     ]
     for kind in ("single", "default"):
         for clock in ("wall", "cpu"):

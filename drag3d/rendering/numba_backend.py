@@ -19,6 +19,7 @@ from drag3d.rendering.camera import Size, screen_points
 from drag3d.rendering.fragments import Fragments
 from drag3d.rendering.numba_kernels import Kernels, kernels
 from drag3d.rendering.silhouettes import DEPTH_SLACK, Crossings, Topology
+from drag3d.rendering.threads import cores
 
 FLOATS = (torch.float32, torch.float64)
 BANDS = 2
@@ -172,9 +173,11 @@ class _Interpolate(torch.autograd.Function):
 
 
 def _in_bands(size: tuple[int, ...], work: Callable[[int, int, int], Any]) -> None:
-    """``work(first row, row after the last, number)`` for the bands of an image, at once where torch has more threads.
+    """``work(first row, row after the last, number)`` for the bands of an image, at once on as many cores.
 
-    There are as many bands whatever threads there are, so that sums over them come out the same.
+    Torch's number of threads has no say: threads of our own sleep when they have nothing to do, torch's spin, so one of
+    those and two of these is the fastest. There are as many bands whatever cores there are, so that sums over them come
+    out the same.
     """
     height, width = size
     if height * width < PIXELS_OF_A_BAND * BANDS:
@@ -182,7 +185,7 @@ def _in_bands(size: tuple[int, ...], work: Callable[[int, int, int], Any]) -> No
         return
     edges = [height * n // BANDS for n in range(BANDS + 1)]
     bands = [(edges[n], edges[n + 1], n) for n in range(BANDS)]
-    at_once = torch.get_num_threads() > 1
+    at_once = cores() > 1
     others = [_pool().submit(work, *band) for band in bands[1:]] if at_once else []
     for band in bands[:1] if at_once else bands:
         work(*band)

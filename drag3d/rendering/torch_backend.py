@@ -49,6 +49,7 @@ def visible_by_torch(points: Tensor, faces: Tensor, size: Size) -> Tensor:
     points = _precise(points)
     corners = points[faces]  # (F, 3, 4)
     first, last = _bounding_boxes(corners, size)
+    edges, share = _edge_functions(corners)
     extent = (last - first + 1).clamp_min(0)
     counts = extent[:, 0] * extent[:, 1]
     depth = torch.full((height * width,), torch.inf, dtype=points.dtype, device=points.device)
@@ -59,7 +60,7 @@ def visible_by_torch(points: Tensor, faces: Tensor, size: Size) -> Tensor:
         number = torch.arange(len(face), device=face.device) - torch.repeat_interleave(start, counts[chunk])
         x = first[face, 0] + number % extent[face, 0]
         y = first[face, 1] + number // extent[face, 0]
-        inside, z = _covers(corners[face], x, y)
+        inside, z = _covers(edges[face], share[face], corners[face, :, 3], x, y)
         face, z, pixel = face[inside], z[inside], (y * width + x)[inside]
         nearest = depth.scatter_reduce(0, pixel, z, "amin")
         won = (z == nearest[pixel]) & (z < depth[pixel])  # at a depth of an earlier chunk, the lower index stays
@@ -87,19 +88,26 @@ def barycentrics_by_torch(points: Tensor, faces: Tensor, triangle: Tensor) -> tu
     return barycentric, depth.new_ones(triangle.shape).index_put((rows, columns), depth)
 
 
-def _covers(corners: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """Whether triangles ``(P, 3, 4)`` cover pixels ``(P,)`` between the near and far plane, and their depths there.
+def _edge_functions(corners: Tensor) -> tuple[Tensor, Tensor]:
+    """Of triangles ``(F, 3, 4)`` the edge functions ``(F, 3, 3)``, turned so that none is negative inside, and one over
+    their determinants ``(F,)``; the latter is infinite for triangles without area.
 
     An edge that two triangles share gives both the same numbers but for the sign, so no pixel falls between them.
     """
     v0, v1, v2 = corners[:, :, :3].unbind(1)
     normals = torch.stack([torch.linalg.cross(a, b) for a, b in ((v1, v2), (v2, v0), (v0, v1))], dim=1)
-    edge = normals[:, :, 0] * x[:, None] + (normals[:, :, 1] * y[:, None] + normals[:, :, 2])
     determinant = determinants(corners[:, :, :3])
-    edge = edge * determinant.sign()[:, None]
-    inside = (edge >= 0).all(dim=1) & (determinant != 0)
-    e, z = edge.unbind(1), corners[:, :, 3].unbind(1)
-    depth = (e[0] * z[0] + e[1] * z[1] + e[2] * z[2]) * (1 / determinant.abs())
+    return normals * determinant.sign()[:, None, None], 1 / determinant.abs()
+
+
+def _covers(edges: Tensor, share: Tensor, z: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Whether triangles cover pixels ``(P,)`` between the near and far plane, and their depths there.
+
+    ``edges (P, 3, 3)`` and ``share (P,)`` are those of :func:`_edge_functions`, ``z (P, 3)`` that of the corners.
+    """
+    edge = edges[:, :, 0] * x[:, None] + (edges[:, :, 1] * y[:, None] + edges[:, :, 2])
+    inside = (edge >= 0).all(dim=1) & torch.isfinite(share)
+    depth = (edge[:, 0] * z[:, 0] + edge[:, 1] * z[:, 1] + edge[:, 2] * z[:, 2]) * share
     return inside & (depth >= -1) & (depth <= 1), depth
 
 

@@ -295,16 +295,14 @@ def test_a_picture_and_its_gradient_are_the_same_bit_by_bit_in_any_thread(backen
             assert all(torch.equal(a, b) for a, b in zip(found, wanted, strict=True))
 
 
-def test_a_large_picture_is_the_same_with_one_thread_and_with_two() -> None:
+def test_a_large_picture_is_the_same_on_one_core_and_on_two(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is drawn in bands of rows, and the torch backend knows of none."""
-    size, threads = (201, 190), torch.get_num_threads()
+    size = (201, 190)
     assert size[0] * size[1] > BANDS * PIXELS_OF_A_BAND
+    monkeypatch.setattr("drag3d.rendering.numba_backend.cores", lambda: 1)
     alone = picture("numba", 5, size)
-    try:
-        torch.set_num_threads(2)
-        together = picture("numba", 5, size)
-    finally:
-        torch.set_num_threads(threads)
+    monkeypatch.setattr("drag3d.rendering.numba_backend.cores", lambda: 2)
+    together = picture("numba", 5, size)
     for one, two, expected in zip(alone, together, picture("torch", 5, size), strict=True):
         assert torch.equal(one, two)
         assert torch.allclose(one, expected, rtol=1e-4, atol=1e-4 * float(expected.abs().max()))
