@@ -31,7 +31,9 @@ class Progress:
     state: DragState = "idle"
     step: int = 0
     distances: tuple[float, ...] = ()
-    """From handle to target, of the points that take part; world units or pixels"""
+    """From handle to target, of the points that take part; in ``unit``"""
+    unit: Literal["world", "px"] = "world"
+    """Pixels for images, and for drags in the picture of a view"""
     points: tuple[int, ...] = ()
     """Which points these are"""
     curve: tuple[float, ...] = ()
