@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
-from drag3d.viewer import commands, values
+from drag3d.viewer import availability, commands, values
 from drag3d.viewer.actions import ACTIONS
 from drag3d.viewer.drawing import Drawing
 from drag3d.viewer.intents import (
@@ -165,6 +165,11 @@ class Viewer:
     # ---- what the tools ask ---------------------------------------------------------------------------------------
 
     @property
+    def can_restart(self) -> bool:
+        """Whether there is a dead worker to be replaced."""
+        return self.dead and self._restart is not None
+
+    @property
     def tool(self) -> Tool:
         """What the left button does."""
         tools: dict[str, Tool] = {"point": self.points, "brush": self.brush, "box": self.box}
@@ -251,28 +256,7 @@ class Viewer:
 
     def enabled(self, name: str) -> bool:
         """Whether a command can be run or a value be set now."""
-        document, there = self.mirror.document, self.mirror.shown is not None
-        running, chosen = document.progress.state, 0 <= self.selected < len(self.mirror.points())
-        known = commands.BY_NAME.get(name)
-        if name == "restart":
-            return self.dead and self._restart is not None
-        if known is not None and document.kind and document.kind not in known.kinds:
-            return False
-        conditions = {
-            "help": True, "open": not self.dead, "model": bool(document.models),
-            "start": any(p.enabled for p in document.points) or running != "idle",
-            "step": any(p.enabled for p in document.points) or running == "paused",
-            "stop": True, "undo": bool(document.undo), "redo": bool(document.redo), "reset": bool(document.undo),
-            "clear_points": bool(document.points), "next_point": bool(document.points),
-            "mirror_point": chosen, "toggle_point": chosen, "remove_point": chosen,
-            "clear_region": document.has_region, "label": document.labels > 0,
-        }  # fmt: skip
-        allowed = conditions.get(name, there)
-        if name in values.IMAGE_ONLY:
-            allowed = allowed and document.kind == "image"
-        if name in values.SHAPE_ONLY:
-            allowed = allowed and document.kind == "shape"
-        return allowed and (there or name in ("help", "open", "model", "stop")) and (not self.dead or name == "help")
+        return availability.enabled(self, name)
 
     def set_value(self, name: str, value: Any) -> None:
         """Set a value of the panel; wrong ones are answered with a line by the worker and leave all as it is."""
@@ -374,7 +358,7 @@ class Viewer:
 
     def restart(self) -> None:
         """A new worker in place of one that is gone; it goes on where that one had saved last."""
-        if self._restart is not None and self.dead:
+        if self._restart is not None and self.can_restart:
             self.link.close()
             self.link, self.dead, self._recovering, self._starting = self._restart(), False, True, 0
             self.mirror = Mirror(messages=self.mirror.messages, shown=self.mirror.shown, original=self.mirror.original)

@@ -48,6 +48,10 @@ class Mirror:
         """Show a point's "handle" or "target" elsewhere until intent ``number`` is answered."""
         self._moved[index, end] = (number, place)
 
+    def leave(self, index: int, end: str) -> None:
+        """Show a point where the session has it."""
+        self._moved.pop((index, end), None)
+
     def add(self, mark: PointMark, number: int) -> None:
         """Show a point more until intent ``number`` is answered."""
         self._added.append((number, mark))
@@ -57,6 +61,6 @@ class Mirror:
         marks = list(self.document.points)
         for (index, end), (_, place) in self._moved.items():
             if index < len(marks):
-                ends = {"handle": place} if end == "handle" else {"target": place}
-                marks[index] = replace(marks[index], **ends)
+                mark = marks[index]
+                marks[index] = replace(mark, handle=place) if end == "handle" else replace(mark, target=place)
         return [*marks, *(mark for _, mark in self._added)]

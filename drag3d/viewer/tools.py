@@ -169,8 +169,7 @@ class DotGrip:
         self.viewer.mirror.move(self.index, self.end, self.place, number)
 
     def cancel(self) -> None:
-        self.viewer.mirror.move(self.index, self.end, (), 0)
-        self.viewer.mirror.take(self.viewer.mirror.document)
+        self.viewer.mirror.leave(self.index, self.end)
         self.viewer.drawing.points()
 
 
