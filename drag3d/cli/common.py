@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from get3d_models.devices import chosen_device
 from get3d_models.errors import InputError
 
 if TYPE_CHECKING:
@@ -57,19 +58,6 @@ def seed_options(command: Callable[..., Any]) -> Callable[..., Any]:
     ):
         command = option(command)
     return command
-
-
-def chosen_device(name: str) -> str:
-    """A device that is there, for torch; InputError when it is not."""
-    import torch
-
-    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if name == "auto":
-        return "cuda" if there["cuda"] else "cpu"
-    if not there[name]:
-        usable = ", ".join(key for key, found in there.items() if found)
-        raise InputError(f"device {name} is not available on this machine; available: {usable}. Or use --device auto")
-    return name
 
 
 def check_outputs(outputs: Iterable[tuple[str, Path | None, tuple[str, ...]]]) -> None:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from drag3d.cli.common import Voice, chosen_device, device_option, quiet_option
+from drag3d.cli.common import Voice, device_option, quiet_option
+from get3d_models.devices import chosen_device
 from get3d_models.errors import InputError
 
 if TYPE_CHECKING:
@@ -58,8 +59,9 @@ def demo(out: Path, model: str, image_model: str, device: str, quiet: bool) -> N
 
 
 def _edit_shape(model: str, device: str, out: Path, voice: Voice) -> None:
-    from drag3d.cli.running import run_drag, summary
+    from drag3d.cli.running import run_drag
     from drag3d.session import write_report
+    from drag3d.session.summary import summary
 
     session = _prepared(model, SHAPE, device, voice)
     session.export_original(out / "original.glb")
@@ -73,8 +75,9 @@ def _edit_shape(model: str, device: str, out: Path, voice: Voice) -> None:
 
 
 def _edit_image(model: str, device: str, out: Path, voice: Voice) -> None:
-    from drag3d.cli.running import run_drag, summary, write_film
+    from drag3d.cli.running import run_drag, write_film
     from drag3d.session import Film, write_report
+    from drag3d.session.summary import summary
 
     session = _prepared(model, IMAGE, device, voice)
     film = Film(session)

@@ -148,8 +148,9 @@ def drag(
     generator = opened(model, device, out)
     settings = export_settings(out, options)
     view = _checked_view(generator, options, points, keypoints, pixels)
-    from drag3d.cli.running import run_drag, summary, write_film
+    from drag3d.cli.running import run_drag, write_film
     from drag3d.session import Film, Session, write_report
+    from drag3d.session.summary import summary
 
     voice = Voice(quiet)
     session = Session(generator, seed, texture_seed, truncation, label=label)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from drag3d.cli.common import Voice, chosen_device, device_option, quiet_option
+from drag3d.cli.common import Voice, device_option, quiet_option
+from get3d_models.devices import chosen_device
 
 METHOD_HELP = """Repeat to compare several; settings may follow, as in draggan:learning_rate=0.02,layers=14.
 [default: default and draggan]"""

@@ -1,4 +1,4 @@
-"""Running a session's drag with a progress bar, saying how it went, and drawing it."""
+"""Running a session's drag with a progress bar, and drawing it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from tqdm import tqdm
 
 from drag3d.cli.common import silent
+from drag3d.session.summary import length
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,25 +31,7 @@ def run_drag(session: Session, voice: Voice, film: Film | None = None, view: Vie
                 film.take()
             if step.index:
                 bar.update()
-            bar.set_postfix_str(f"{_length(session, float(step.distances.max()))} to go")
-
-
-def summary(session: Session) -> str:
-    """One line: how the drag ended, after how long, and what is left."""
-    result = session.last_drag
-    assert result is not None
-    left = _length(session, max(result.distances))
-    count = f"{result.steps} step{'' if result.steps == 1 else 's'}"
-    handles = "the farthest handle is" if len(result.distances) > 1 else "the handle is"
-    return f"{result.reason} after {count} in {result.seconds:.1f} s; {handles} {left} off its target"
-
-
-def _length(session: Session, distance: float) -> str:
-    """A distance as people think of it: pixels of an image, a share of a shape."""
-    assert session.last_drag is not None
-    if session.kind == "image" or session.last_drag.view is not None:
-        return f"{distance:.1f} pixels"
-    return f"{distance / session.last_drag.diagonal:.1%} of the diagonal"
+            bar.set_postfix_str(f"{length(session, float(step.distances.max()))} to go")
 
 
 def write_film(film: Film, path: Path, voice: Voice, *, turntable: bool = False) -> None:

@@ -283,8 +283,7 @@ class Session(SessionView):
         finally:
             self._running = None
             if result.steps:
-                count = f"{result.steps} step{'s' if result.steps > 1 else ''}"
-                self._history.record(f"drag, {count}", self._live)
+                self._history.record(_drag_label(result), self._live)
                 self._autosave()
 
     # ---- files ------------------------------------------------------------------------------------------------
@@ -309,7 +308,11 @@ class Session(SessionView):
         return self._kind.draw(path, self.last_drag, self.last_drag.before.latents, self.latents)
 
     def save(self, path: str | Path) -> Path:
-        """Write the session to a ``.drag3d`` file, atomically: latents, points, region, settings and history."""
+        """Write the session to a ``.drag3d`` file, atomically: latents, points, region, settings and history.
+
+        While a drag runs, what it did so far is the last entry of the history in the file.
+        """
+        history = self._with_running_drag()
         record = SessionRecord(
             kind=self.kind,
             model=self.generator.name,
@@ -318,10 +321,16 @@ class Session(SessionView):
             origin=self._origin,
             settings=self._settings,
             latents_moved=self._latents_moved,
-            entries=self._history.entries,
-            position=self._history.position,
+            entries=history.entries,
+            position=history.position,
         )
         return write_session(path, record)
+
+    def release(self) -> None:
+        """Give memory back: meshes, pictures and the last drag's working data; what is needed is computed again."""
+        self._require_idle()
+        self._dragging = None
+        self._kind.forget_shown()
 
     @classmethod
     def open(cls, path: str | Path, generator: Any = None, *, autosave: bool = False, device: str = "cpu") -> Session:
@@ -338,6 +347,15 @@ class Session(SessionView):
         return session
 
     # ---- inside -----------------------------------------------------------------------------------------------
+
+    def _with_running_drag(self) -> History[State]:
+        """The history as it would be if a drag that runs ended now."""
+        history = self._history
+        if self._running is None or self.last_drag is None or not self.last_drag.steps:
+            return history
+        history = History.restored(history.entries, history.position)
+        history.record(_drag_label(self.last_drag), self._live)
+        return history
 
     def _export_settings(self, settings: dict[str, Any]) -> ExportSettings | None:
         from drag3d.export import ExportSettings  # it takes as long to import as all of the session
@@ -395,3 +413,7 @@ class Session(SessionView):
     def _require_idle(self) -> None:
         if self._running is not None:
             raise InputError("a drag is running; stop it, or leave its loop, first")
+
+
+def _drag_label(result: DragResult) -> str:
+    return f"drag, {result.steps} step{'s' if result.steps > 1 else ''}"

@@ -76,6 +76,11 @@ class SessionView:
         return self._live.region
 
     @property
+    def history(self) -> History[State]:
+        """All states, what led to each, and which is current; to be looked at only."""
+        return self._history
+
+    @property
     def diagonal(self) -> float:
         """Of the shape's bounding box, or of the image, as it is now; in :attr:`unit`."""
         return self._kind.diagonal(self.latents)

@@ -75,6 +75,10 @@ class Kind(ABC, Generic[GeneratorT, LatentsT, ShownT, RegionT]):
         self._recent = [*self._recent[-2:], (latents, made)]
         return made
 
+    def forget_shown(self) -> None:
+        """Forget what latents look like; it is computed again when asked for."""
+        self._recent = []
+
     # ---- the start ----------------------------------------------------------------------------------------------
 
     @abstractmethod

@@ -1,0 +1,18 @@
+"""Which device to compute on."""
+
+from __future__ import annotations
+
+from get3d_models.errors import InputError
+
+
+def chosen_device(name: str) -> str:
+    """A device that is there, for torch; InputError when it is not."""
+    import torch
+
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if name == "auto":
+        return "cuda" if there["cuda"] else "cpu"
+    if not there[name]:
+        usable = ", ".join(key for key, found in there.items() if found)
+        raise InputError(f"device {name} is not available on this machine; available: {usable}. Or use --device auto")
+    return name
