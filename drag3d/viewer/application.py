@@ -87,6 +87,8 @@ class Viewer:
         self.region_shown = True
         self.wanted: Generate | None = None
         """A start that was asked for while another was being made; only the last one counts."""
+        self.asked_for: Generate | None = None
+        """The start that is being made, until it is there"""
         self._starting = 0
         self.mouse, self.drawing = Mouse(self), Drawing(self)
         self._recovering, self._changed = False, True
@@ -99,8 +101,8 @@ class Viewer:
             self._take(reply)
             self._changed = True
         if self.wanted is not None and self.mirror.document.answered >= self._starting:
-            wanted, self.wanted = self.wanted, None
-            self._starting = self.send(wanted)
+            self.asked_for, self.wanted = self.wanted, None
+            self._starting = self.send(self.asked_for)
         if self.scene.dirty:
             self.scene.render()
         changed, self._changed = self._changed, False
@@ -149,6 +151,8 @@ class Viewer:
     def _take_document(self, document: Document) -> None:
         before = self.mirror.document
         self.mirror.take(document)
+        if document.answered >= self._starting:
+            self.asked_for = None
         if document.kind != before.kind:
             self.mouse.cancel()
             if document.kind == "image" and self.tool_name == "box":
@@ -361,5 +365,6 @@ class Viewer:
         if self._restart is not None and self.can_restart:
             self.link.close()
             self.link, self.dead, self._recovering, self._starting = self._restart(), False, True, 0
+            self.wanted = self.asked_for = None
             self.mirror = Mirror(messages=self.mirror.messages, shown=self.mirror.shown, original=self.mirror.original)
             self.drawing.points()

@@ -49,8 +49,8 @@ def values_of(viewer: Viewer) -> dict[str, Any]:
     document, progress = viewer.mirror.document, viewer.mirror.document.progress
     found: dict[str, Any] = {name: document.settings.get(name) for name in SETTINGS}
     found |= {name: getattr(document, name) for name in STARTS}
-    if viewer.wanted is not None:  # seeds are asked for faster than they are made
-        wanted = viewer.wanted
+    wanted = viewer.wanted or viewer.asked_for
+    if wanted is not None:  # seeds are asked for faster than they are made
         found |= {name: getattr(wanted, name) for name in STARTS if getattr(wanted, name) is not None}
     return found | {
         "tool": viewer.tool_name,

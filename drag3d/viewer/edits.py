@@ -1,0 +1,147 @@
+"""The sessions of one run, one for each shape or image that was generated or opened, as one line of undo and redo."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from drag3d.session import Session
+from drag3d.viewer.reel import Reel
+
+MOST_UNEDITED = 200
+"""Sessions in which nothing was done; they can be undone to, so many of them."""
+
+
+@dataclass(eq=False)
+class Edit:
+    """A session, and what the viewer knows of it beside."""
+
+    session: Session
+    model: str
+    """As ``Generate`` names it"""
+    label: str
+    """What undo would take back, were it to take this session away"""
+    path: str = ""
+    """The person's own file"""
+    autosave: str = ""
+    """Name of its autosave; empty: it has none"""
+    reel: Reel = field(default_factory=Reel)
+    said: int = 0
+    """How many of the session's notes have been passed on"""
+    left_at: int = -1
+    """Position of the history at which the next edit was begun"""
+    saved: tuple[Any, ...] | None = None
+    """The token of what is in the person's own file; None: nothing is"""
+
+    @property
+    def token(self) -> tuple[Any, ...]:
+        """Equal for as long as nothing of the edit has changed; states are never changed, so they compare by identity."""
+        session = self.session
+        history = session.history
+        return (
+            len(history.entries), history.position, id(history.current), id(session.latents), id(session.points),
+            id(session.region), session.settings, session.latents_moved,
+        )  # fmt: skip
+
+    @property
+    def edited(self) -> bool:
+        """Whether there is anything but the start."""
+        return len(self.session.history.entries) > 1
+
+    @property
+    def unsaved(self) -> bool:
+        """Whether it has edits that are not in the person's own file."""
+        return self.edited and self.token != self.saved
+
+
+class Edits:
+    """The edits in their order, and which of them is shown."""
+
+    def __init__(self) -> None:
+        self._all: list[Edit] = []
+        self._index = -1
+
+    @property
+    def current(self) -> Edit | None:
+        """The one that is shown; None before the first."""
+        return self._all[self._index] if self._all else None
+
+    def __iter__(self) -> Any:
+        return iter(self._all)
+
+    def begin(self, edit: Edit) -> list[Edit]:
+        """Put an edit behind the present one and show it; returns those that are forgotten with this."""
+        if (before := self.current) is not None:
+            before.left_at = before.session.history.position
+        gone = self.forget_later()
+        self._all.append(edit)
+        self._index += 1
+        return gone + self._thin_out()
+
+    def forget_later(self) -> list[Edit]:
+        """Forget the edits behind the present one, because something was done in it; returns them."""
+        gone = self._all[self._index + 1 :]
+        del self._all[self._index + 1 :]
+        if gone:
+            self._all[self._index].left_at = -1
+        return gone
+
+    # ---- undo and redo ------------------------------------------------------------------------------------------
+
+    @property
+    def undo_label(self) -> str:
+        """What undo would take back; empty: nothing."""
+        if not self._all:
+            return ""
+        edit = self._all[self._index]
+        history = edit.session.history
+        if history.can_undo:
+            return history.entries[history.position].label
+        return edit.label if self._index else ""
+
+    @property
+    def redo_label(self) -> str:
+        """What redo would do again; empty: nothing."""
+        if not self._all:
+            return ""
+        if self._next_is_later():
+            return self._all[self._index + 1].label
+        history = self._all[self._index].session.history
+        return history.entries[history.position + 1].label if history.can_redo else ""
+
+    def undo(self) -> None:
+        """Take the last change back."""
+        if not self._all:
+            return
+        if self._all[self._index].session.can_undo:
+            self._all[self._index].session.undo()
+        elif self._index:
+            self._index -= 1
+
+    def redo(self) -> None:
+        """Do again what was undone last."""
+        if not self._all:
+            return
+        if self._next_is_later():
+            self._index += 1
+        else:
+            self._all[self._index].session.redo()
+
+    def _next_is_later(self) -> bool:
+        """Whether redo leads out of the present session: it stands where the next one was begun."""
+        if self._index + 1 >= len(self._all):
+            return False
+        edit = self._all[self._index]
+        return not edit.session.can_redo or edit.session.history.position == edit.left_at
+
+    def _thin_out(self) -> list[Edit]:
+        """Give back memory that is not needed now; forget the oldest unedited sessions beyond a number."""
+        shown = self._all[self._index]
+        for edit in self._all:
+            if edit is not shown:
+                edit.session.release()
+        unedited = [edit for edit in self._all if not edit.edited and edit is not shown]
+        gone = unedited[: max(0, len(unedited) - MOST_UNEDITED)]
+        self._all = [edit for edit in self._all if edit not in gone]
+        self._index = self._all.index(shown)
+        return gone
