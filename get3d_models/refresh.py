@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from get3d_models.generator import Generator
-from get3d_models.triplanes import LocalTriplanes
+from get3d_models.triplanes import LocalPlanes, LocalTriplanes, Triplanes
 
 MARGIN_CELLS = 2
 """How far from the last surface to look, in edges of the grid; beyond, nothing may have changed sides."""
@@ -27,25 +27,29 @@ class SurfaceRefresh:
         self.generator = generator
         self.was_full = True
         """Whether the last surface came from a full extraction."""
+        self.planes: Triplanes | LocalTriplanes | None = None
+        """Of the last surface; those of texture where a latent of it was given"""
         self._field: Tensor | None = None
         self._surface: Tensor | None = None
 
-    def __call__(self, ws_geometry: Tensor, full: bool = False) -> tuple[Tensor, Tensor]:
+    def __call__(
+        self, ws_geometry: Tensor, full: bool = False, ws_texture: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Vertices ``(V, 3)`` and faces ``(F, 3)`` of geometry rows ``(rows, w_dim)``; no gradient."""
         with torch.no_grad():
-            ws = ws_geometry[None]
-            found = None if full else self._near(ws)
+            ws, texture = ws_geometry[None], None if ws_texture is None else ws_texture[None]
+            found = None if full else self._near(ws, texture)
             self.was_full = found is None
-            planes, self._field, deformation = found or self._everywhere(ws)
-            surface = self.generator.surface(planes, ws, self._field, deformation)
+            self.planes, self._field, deformation = found or self._everywhere(ws, texture)
+            surface = self.generator.surface(_geometry(self.planes), ws, self._field, deformation)
             self._surface = surface[0]
             return surface
 
-    def _everywhere(self, ws: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        planes = self.generator.triplanes(ws).geometry
-        return planes, *self.generator.grid_fields(planes, ws)
+    def _everywhere(self, ws: Tensor, texture: Tensor | None) -> tuple[Triplanes, Tensor, Tensor]:
+        planes = self.generator.triplanes(ws, texture)
+        return planes, *self.generator.grid_fields(planes.geometry, ws)
 
-    def _near(self, ws: Tensor) -> tuple[Tensor | LocalTriplanes, Tensor, Tensor] | None:
+    def _near(self, ws: Tensor, texture: Tensor | None) -> tuple[Triplanes | LocalTriplanes, Tensor, Tensor] | None:
         """Planes, field ``(V,)`` and deformation ``(V, 3)``, new near the last surface; None if that will not do."""
         generator, last, surface = self.generator, self._field, self._surface
         if last is None or surface is None or len(surface) == 0 or not bool((last > 0).any()):
@@ -53,8 +57,8 @@ class SurfaceRefresh:
         vertices = generator.grid.vertices
         near, inner = (self._around(surface, cells) for cells in (MARGIN_CELLS + 1, MARGIN_CELLS))
         points = vertices[near]
-        planes = self._planes(ws, points)
-        features = generator.features(planes, points[None])
+        planes = self._planes(ws, texture, points)
+        features = generator.features(_geometry(planes), points[None])
         field = generator.signed_distance(features, ws)[0]
         changed = (field > 0) != (last[near] > 0)
         if not bool((field > 0).any()) or bool(changed[~inner[near]].any()):
@@ -63,28 +67,45 @@ class SurfaceRefresh:
         deformation[near] = generator.deformation(features, ws)[0]
         return planes, last.masked_scatter(near, field), deformation
 
-    def _planes(self, ws: Tensor, points: Tensor) -> Tensor | LocalTriplanes:
+    def _planes(self, ws: Tensor, texture: Tensor | None, points: Tensor) -> Triplanes | LocalTriplanes:
         """Planes that reach the points ``(M, 3)``: of their box, if that pays."""
         lowest, highest = points.amin(dim=0), points.amax(dim=0)
-        if self.generator.box_plan(lowest, highest).worth_it:
-            return self.generator.box_triplanes(ws, lowest, highest)
-        return self.generator.triplanes(ws).geometry
+        if self.generator.box_plan(lowest, highest, texture is not None).worth_it:
+            return self.generator.box_triplanes(ws, lowest, highest, texture)
+        return self.generator.triplanes(ws, texture)
 
     def _around(self, surface: Tensor, cells: int) -> Tensor:
         """Which vertices of the grid lie at most so many cells (along each axis) from points ``(M, 3)``: (V,) bool."""
-        low, length = self.generator.box
-        count = math.ceil(length / self.cell) + 1
+        count = self._cells_along_edge
+        reached = torch.zeros(count**3, dtype=torch.bool, device=surface.device)
+        reached[self._cell_of(surface)] = True
+        reached = reached.view(count, count, count)
+        for axis in (0, 1, 2):
+            for _ in range(cells):
+                before = reached.clone()
+                for here, there in ((0, 1), (1, 0)):
+                    reached.narrow(axis, here, count - 1).logical_or_(before.narrow(axis, there, count - 1))
+        return reached.flatten()[self._cells_of_grid]
 
-        def cell_of(points: Tensor) -> Tensor:
-            x, y, z = ((points - low) / self.cell).floor().long().clamp(0, count - 1).unbind(1)
-            return (x * count + y) * count + z
+    def _cell_of(self, points: Tensor) -> Tensor:
+        """In which cell points ``(M, 3)`` lie: (M,) int64."""
+        count = self._cells_along_edge
+        x, y, z = ((points - self.generator.box[0]) / self.cell).floor().long().clamp(0, count - 1).unbind(1)
+        return (x * count + y) * count + z
 
-        occupied = surface.new_zeros(count**3)
-        occupied[cell_of(surface)] = 1.0
-        reached = torch.nn.functional.max_pool3d(occupied.view(1, 1, count, count, count), 2 * cells + 1, 1, cells)
-        return reached.flatten()[cell_of(self.generator.grid.vertices)] > 0
+    @cached_property
+    def _cells_along_edge(self) -> int:
+        return math.ceil(self.generator.box[1] / self.cell) + 1
+
+    @cached_property
+    def _cells_of_grid(self) -> Tensor:
+        return self._cell_of(self.generator.grid.vertices)
 
     @cached_property
     def cell(self) -> float:
         """The farthest that an edge of the grid reaches along an axis, world units."""
         return self.generator.grid.cell
+
+
+def _geometry(planes: Triplanes | LocalTriplanes) -> Tensor | LocalPlanes:
+    return planes.geometry

@@ -12,6 +12,22 @@ MOST_UNEDITED = 200
 """Sessions in which nothing was done; they can be undone to, so many of them."""
 
 
+class Mark:
+    """A session as it was at some time. States are never changed, so they are compared by identity."""
+
+    def __init__(self, session: Session):
+        history = session.history
+        self._numbers = (len(history.entries), history.position)
+        self._settings = (session.settings, session.latents_moved)
+        self._objects = (session, history.current, session.latents, session.points, session.region)
+
+    def same(self, session: Session, settings_too: bool = True) -> bool:
+        """Whether it is as it was then."""
+        other = Mark(session)
+        alike = all(a is b for a, b in zip(self._objects, other._objects, strict=True))
+        return alike and self._numbers == other._numbers and (not settings_too or self._settings == other._settings)
+
+
 @dataclass(eq=False)
 class Edit:
     """A session, and what the viewer knows of it beside."""
@@ -30,18 +46,12 @@ class Edit:
     """How many of the session's notes have been passed on"""
     left_at: int = -1
     """Position of the history at which the next edit was begun"""
-    saved: tuple[Any, ...] | None = None
-    """The token of what is in the person's own file; None: nothing is"""
-
-    @property
-    def token(self) -> tuple[Any, ...]:
-        """Equal for as long as nothing of the edit has changed; states are never changed, so they compare by identity."""
-        session = self.session
-        history = session.history
-        return (
-            len(history.entries), history.position, id(history.current), id(session.latents), id(session.points),
-            id(session.region), session.settings, session.latents_moved,
-        )  # fmt: skip
+    restored: str = ""
+    """Name of the autosave of an earlier run that it came from, until it is kept anew"""
+    diagonal: float | None = None
+    """Of the start; once it is known"""
+    saved: Mark | None = None
+    """What is in the person's own file; None: nothing is"""
 
     @property
     def edited(self) -> bool:
@@ -51,7 +61,8 @@ class Edit:
     @property
     def unsaved(self) -> bool:
         """Whether it has edits that are not in the person's own file."""
-        return self.edited and self.token != self.saved
+        dragged = self.session.latents is not self.session.history.current.latents  # a drag runs
+        return (self.edited or dragged) and not (self.saved and self.saved.same(self.session))
 
 
 class Edits:
