@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from drag3d.bench.measuring import measure, medians, running_threads
-from drag3d.bench.textbook_step import (
-    FROZEN_ROWS,
-    LATTICE_RADIUS,
-    LATTICE_SPACING,
-    LEARNING_RATE,
-    TextbookDrag,
-    TextbookResult,
-    lattice,
-)
+from drag3d.bench.textbook_step import TextbookDrag, TextbookResult
 from drag3d.core import Drag, DragSettings, DragStep
+from drag3d.core.methods.drag3d2023 import Drag3D2023
 from drag3d.subjects.surface import SurfaceSubject
 from get3d_models.config import GeneratorConfig
 from get3d_models.generator import Generator, Latents
@@ -30,65 +24,60 @@ from get3d_models.triplanes import LocalPlanes
 OCCUPIED = 0.1
 
 
+@dataclass
+class _Windows:
+    """All of a subject that the older editor's method asks for: windows of the geometry planes, and no mesh."""
+
+    generator: Generator
+    start: Tensor
+    planes: LocalPlanes | None = None
+
+    def __post_init__(self) -> None:
+        self.groups = torch.zeros(len(self.start), dtype=torch.long)
+        self.plane_resolution = self.generator.config.resolution
+
+    def field(self, latents: Tensor, centers: Tensor, radius: float) -> _Windows:
+        """The same with one synthesis."""
+        planes = self.generator.local_triplanes(latents[None], centers, radius).geometry
+        return _Windows(self.generator, self.start, planes)
+
+    def features(self, points: Tensor) -> Tensor:
+        """Features ``(M, C)`` at world points ``(M, 3)`` in the windows."""
+        assert self.planes is not None
+        return self.generator.features(self.planes, points[None])[0]
+
+
 class WindowedDrag:
     """The textbook's drag, step by step the same numbers, with one windowed synthesis of geometry for each.
 
-    The features in which the handles are looked for after a step are those that supervise the next one, so tracking
-    waits for that synthesis: :attr:`handles` follow one call later than the textbook's.
+    It is the method ``drag3d-2023`` of the editor, here without a surface. The features in which the handles are
+    looked for after a step are those that supervise the next one, so tracking waits for that synthesis:
+    :attr:`handles` follow one call later than the textbook's.
     """
 
     def __init__(self, generator: Generator, ws_geometry: Tensor, handles: Tensor, targets: Tensor):
-        self.generator = generator
-        self.frozen = ws_geometry[:FROZEN_ROWS].detach().clone()
-        self.moved = ws_geometry[FROZEN_ROWS:].detach().clone().requires_grad_()
-        self.optimizer = torch.optim.Adam([self.moved], lr=LEARNING_RATE)
-        self.handles, self.targets = handles.detach().clone(), targets
-        self.lattice = lattice(generator.config.resolution).to(handles)
-        self.step_length = LATTICE_SPACING / generator.config.resolution
-        # A handle may be tracked to a corner of its lattice, and is then supervised on the lattice around that.
-        self.reach = (2 * LATTICE_RADIUS + 1) * self.step_length * 3**0.5
-        self.references: Tensor | None = None
+        self.subject = cast(Any, _Windows(generator, ws_geometry.detach()))  # no whole Subject, but all of it that is used
+        self.handles = handles.detach().clone()
+        self.method = Drag3D2023(self.subject, self.handles, targets, DragSettings("drag3d-2023"), None)
         self.surface = SurfaceRefresh(generator)
-
-    def latents(self) -> Tensor:
-        """All geometry rows ``(rows, w_dim)``, with a graph to those that move."""
-        return torch.cat([self.frozen, self.moved])
+        self.steps = 0
 
     def step(self, refresh_mesh: bool = False) -> TextbookResult:
         """Synthesise near the handles, track, supervise and update; the mesh is that of the updated latents."""
-        planes = self.generator.local_triplanes(self.latents()[None], self.handles, self.reach).geometry
-        tracked = self._track(planes)
-        patches = self.handles[:, None] + self.lattice
-        steps = F.normalize(self.targets - self.handles, dim=1) * self.step_length
-        with torch.no_grad():
-            here = self.generator.features(planes, patches.flatten(0, 1)[None])[0].unflatten(0, patches.shape[:2])
-            self.references = here[:, [len(self.lattice) // 2]]
-        moved = self.generator.features(planes, (patches + steps[:, None]).flatten(0, 1)[None])[0]
-        loss = (moved - here.flatten(0, 1)).abs().mean()
-        self.optimizer.zero_grad()
-        loss.backward()
-        assert self.moved.grad is not None
-        gradient = self.moved.grad.clone()
-        self.optimizer.step()
-        mesh = self._mesh() if refresh_mesh else None
-        return TextbookResult(
-            float(loss.detach()), gradient, self.latents().detach(), tracked, self.handles.clone(), mesh
-        )
+        method = self.method
+        field = self.subject.field(method.latents(), self.handles, method.reach)
+        if self.steps:
+            self.handles = method.track(field, self.handles)
+        self.steps += 1
+        loss = method.step(field, self.handles)
+        latents = method.latents().detach()
+        mesh = self._mesh(latents) if refresh_mesh else None
+        assert method.moved.grad is not None
+        return TextbookResult(loss, method.moved.grad.clone(), latents, method.tracked, self.handles.clone(), mesh)
 
-    def _mesh(self) -> tuple[Tensor, Tensor, Tensor]:
-        vertices, faces = self.surface(self.latents().detach())
+    def _mesh(self, latents: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        vertices, faces = self.surface(latents)
         return vertices, faces, vertex_normals(vertices, faces)
-
-    def _track(self, planes: LocalPlanes) -> Tensor:
-        """Move the handles to the nearest of the features that they had one synthesis ago."""
-        if self.references is None:
-            return torch.full((len(self.handles),), len(self.lattice) // 2)
-        with torch.no_grad():
-            patches = self.handles[:, None] + self.lattice
-            found = self.generator.features(planes, patches.flatten(0, 1)[None])[0].unflatten(0, patches.shape[:2])
-            tracked = (found - self.references).square().mean(dim=2).argmin(dim=1)
-            self.handles = patches[torch.arange(len(patches)), tracked]
-        return tracked
 
 
 def random_generator(config: GeneratorConfig, seed: int = 0) -> tuple[Generator, Tensor, Tensor]:
@@ -155,7 +144,7 @@ def bench_drag_step(
         "draggan": stepping(generator, latents, places, targets, "draggan"),
         "default": stepping(generator, latents, places, targets, "default"),
     }
-    plan = generator.local_plan(places, windowed.reach)
+    plan = generator.local_plan(places, windowed.method.reach)
     with running_threads(threads):
         first = {name: way() for name, way in ways.items()}
         measured: dict[str, list[tuple[float, float, int | None]]] = {name: [] for name in ways}

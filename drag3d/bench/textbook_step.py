@@ -16,22 +16,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from drag3d.bench.textbook_marching import textbook_marching_tetrahedra
+from drag3d.core.methods.drag3d2023 import FROZEN_ROWS, LATTICE_SPACING, LEARNING_RATE, lattice
 from get3d_models.generator import Generator
 from get3d_models.layers import ModulatedConvolution, ToPlanes
 from get3d_models.mesh import vertex_normals
 from get3d_models.tetgrid import TetGrid
-
-LEARNING_RATE = 0.002
-FROZEN_ROWS = 4
-LATTICE_RADIUS = 3
-LATTICE_SPACING = 0.1
-"""In texels of a box of edge 1."""
-
-
-def lattice(resolution: int) -> Tensor:
-    """The cube of (2 * 3 + 1)^3 offsets ``(343, 3)`` around a handle, the first axis slowest; world units."""
-    steps = torch.arange(-LATTICE_RADIUS, LATTICE_RADIUS + 1) * (LATTICE_SPACING / resolution)
-    return torch.cartesian_prod(steps, steps, steps)
 
 
 @dataclass
@@ -43,8 +32,8 @@ class TextbookResult:
     """(rows that move, w_dim)"""
     latents: Tensor
     """(geometry rows, w_dim) after the update"""
-    tracked: Tensor
-    """(K,) which offset of the lattice each handle followed"""
+    tracked: Tensor | None
+    """(K,) which offset of the lattice each handle followed; None where it has not been looked for yet"""
     handles: Tensor
     """(K, 3) after tracking"""
     mesh: tuple[Tensor, Tensor, Tensor] | None

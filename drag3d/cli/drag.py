@@ -66,7 +66,10 @@ def _settings_options(command: Any) -> Any:
 @click.option("--move-sphere", "move_spheres", type=Ball(), multiple=True, help="Shapes: only the inside may move.")
 @click.option("--stay-box", "stay_boxes", type=TriplePair(), multiple=True, help="Shapes: what is inside must stay.")
 @click.option("--stay-sphere", "stay_spheres", type=Ball(), multiple=True, help="Shapes: what is inside must stay.")
-@click.option("--method", type=click.Choice(["default", "draggan"]), default="default", show_default=True)
+@click.option(
+    "--method", type=click.Choice(["default", "draggan", "drag3d-2023"]), default="default", show_default=True,
+    help="drag3d-2023: the older 3D editor's, for shapes.",
+)  # fmt: skip
 @click.option(
     "--variant", type=click.Choice(["paper", "released"]), default="paper", show_default=True,
     help="Images, draggan: as its paper says, or as its released code does.",
@@ -135,6 +138,8 @@ def drag(
         raise InputError("there is no point to drag; give --point x,y[,z]:x,y[,z] or --keypoint name:dx,dy[,dz]")
     if options["variant"] != "paper" and options["method"] != "draggan":
         raise InputError(f"--variant {options['variant']} is one of --method draggan; give that too")
+    if options["method"] == "drag3d-2023" and options["latents"] != "geometry":
+        raise InputError("--method drag3d-2023 moves geometry only; leave --latents out, or take another method")
     check_outputs([
         ("--out", out, MESHES + IMAGES),
         *companion_outputs(out, options),

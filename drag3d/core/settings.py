@@ -27,14 +27,15 @@ class DragSettings:
     """Settings of one drag. Lengths are in the subject's units; None means: as the method proposes for the subject."""
 
     method: str = "default"
-    """"default" or "draggan" (the paper's)."""
+    """"default", "draggan" (the paper's) or "drag3d-2023" (the older 3D editor's; shapes in space only)."""
     max_steps: int = 100
     tolerance: float | None = None
     """A handle this near to its target has arrived. None: the subject's default, 1% of the diagonal of a shape; of an
     image 2 pixels at 512, and at least one."""
     learning_rate: float | None = None
     """For "draggan" the step of Adam: in latent units for images, as in the paper, and in standard deviations of the
-    latents for shapes. For "default" the share that is taken of the step it solved for (1: all of it)."""
+    latents for shapes; for "drag3d-2023" always in latent units. For "default" the share that is taken of the step it
+    solved for (1: all of it)."""
     patch_radius: float | None = None
     """r1: radius of the neighbourhood whose features are moved."""
     search_radius: float | None = None

@@ -70,6 +70,9 @@ class Subject(Protocol):
     """What a learning rate is measured in: 1, or the deviation of the generator's latents"""
     extent: int
     """How many samples the whole subject has, for a mean over all of it"""
+    plane_resolution: int | None
+    """Samples along an edge of the feature planes that fill space; None for a subject whose points are no places in
+    space"""
     step_length: float
     """One unit of motion supervision: the spacing of the feature samples the paper's method steps by"""
 

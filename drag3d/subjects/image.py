@@ -129,6 +129,7 @@ class ImageSubject:
         self.rest_distance = REST_SHARE * height
         self.hold_weight = HOLD_WEIGHT
         self.step_length = self.magnification = 1.0
+        self.plane_resolution: int | None = None
         self.tolerance = max(2 * scale, 2.0 if self.released else 1.0)
         self.learning_rate, self.latent_unit = PAPER_RATE, 1.0
         self.extent = width * height

@@ -163,6 +163,7 @@ class SurfaceSubject:
         self.hold_weight, self.magnification = HOLD_WEIGHT, 1.0
         self.anchor_radius, self.rest_distance = 2.0 * self.patch_radius, 8.5 * self.patch_radius
         self.step_length = length / min(128, config.resolution)
+        self.plane_resolution: int | None = config.resolution
         self.learning_rate = PAPER_RATE
         self.latent_unit = float(self.basis.square().sum(dim=1).mean().sqrt())
         self.tolerance = 0.01 * shape.diagonal

@@ -218,6 +218,7 @@ class ViewSubject:
             for name in ("patch_radius", "search_radius", "anchor_radius", "rest_distance", "step_length")
         )
         self.tolerance = max(TOLERANCE * max(size), 1.0)
+        self.plane_resolution: int | None = None
         self.ray_step = surface.step_length
         self.depth_slack = 2 * surface.patch_radius
         self._refresh = SurfaceRefresh(generator)

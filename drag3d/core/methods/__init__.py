@@ -43,9 +43,10 @@ class Method(Protocol):
 def method_named(name: str) -> type[Method]:
     """The method of a name; InputError lists the known ones."""
     from drag3d.core.methods.anchored import Anchored
+    from drag3d.core.methods.drag3d2023 import Drag3D2023
     from drag3d.core.methods.draggan import DragGAN
 
-    methods: dict[str, type[Method]] = {"default": Anchored, "draggan": DragGAN}
+    methods: dict[str, type[Method]] = {"default": Anchored, "draggan": DragGAN, "drag3d-2023": Drag3D2023}
     if name not in methods:
         raise InputError(f"unknown method {name!r}; known: {', '.join(methods)}")
     return methods[name]
