@@ -14,6 +14,7 @@ from drag3d.cli.errors import OneLineErrors
 from drag3d.cli.eval import evaluate_methods
 from drag3d.cli.models import models
 from drag3d.cli.sample import sample
+from drag3d.cli.view import view
 
 
 @click.group(cls=OneLineErrors, context_settings={"help_option_names": ["-h", "--help"]})
@@ -25,5 +26,5 @@ def main() -> None:
     """
 
 
-for command in (demo, models, convert, sample, drag, bench, evaluate_methods, doctor):
+for command in (demo, models, convert, sample, drag, view, bench, evaluate_methods, doctor):
     main.add_command(command)

@@ -1,0 +1,69 @@
+"""Starts the window: worker first, then Qt and VTK while it loads, then the loop until the window is closed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from drag3d.viewer.link import Link, WorkerOptions
+
+if TYPE_CHECKING:
+    from PySide6.QtWidgets import QApplication
+
+    from drag3d.viewer.desktop.window import Window
+
+
+def run(options: WorkerOptions) -> None:
+    """Show a window and return when it is closed and the worker has ended."""
+    link = Link.start(options)
+    try:
+        application = make_application()
+        window = open_window(link, lambda: Link.start(options))
+        _close_on_signals(window)
+        application.exec()
+    finally:
+        link.close()
+    sys.stdout.flush()
+    sys.stderr.flush()
+
+
+def make_application() -> QApplication:
+    """Qt's application object, in our colours; the one that there is, if there is one."""
+    os.environ.setdefault("QT_API", "pyside6")
+    from PySide6.QtCore import Qt
+    from PySide6.QtWidgets import QApplication
+
+    from drag3d.viewer.desktop import theme
+
+    QApplication.setHighDpiScaleFactorRoundingPolicy(Qt.HighDpiScaleFactorRoundingPolicy.PassThrough)
+    application: Any = QApplication.instance() or QApplication(["drag3d"])
+    application.setApplicationName("Drag3D")
+    application.setDesktopFileName("drag3d")
+    theme.apply(application)
+    return application
+
+
+def open_window(link: Any, restart: Callable[[], Any]) -> Window:
+    """A window on the screen, joined to a worker."""
+    from drag3d.viewer.application import Viewer
+    from drag3d.viewer.desktop.window import Window
+    from drag3d.viewer.scene.pointer import PointerEvents
+    from drag3d.viewer.scene.scene import Scene
+
+    window = Window()
+    viewer = Viewer(link, Scene(window.picture), window.dialogs, restart=restart)
+    window.fill(viewer, PointerEvents(window.picture, viewer.pointer))
+    window.show()
+    window.activateWindow()
+    return window
+
+
+def _close_on_signals(window: Window) -> None:
+    """Ctrl-C in the terminal, and being asked to end, close the window as its own button does."""
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        with suppress(AttributeError, ValueError):  # Windows has no SIGHUP; not every thread may ask for signals
+            signal.signal(getattr(signal, name), lambda *_: window.close())
