@@ -1,0 +1,103 @@
+"""Pictures of the scene for the browser: one for each time that it was drawn, and none when nothing changes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from drag3d.viewer.scene.scene import Scene
+
+SMALLEST, LARGEST = 16, 8192
+"""Pixels along an edge"""
+MOST_PIXELS = 1920 * 1200
+"""Of one picture. Screens with more get a picture that is enlarged a little: drawing in software takes its time."""
+PICTURES_A_SECOND = 30.0
+MOVING_QUALITY, STILL_QUALITY = 65, 92
+"""Of JPEG: while things change, and a moment later"""
+WAITING_MESSAGES = 4
+"""When that many have not gone out yet, the connection is slow, and pictures are left out."""
+
+
+class Frames:
+    """What trame-rca takes pictures from. The viewer draws; here what was drawn is only read, once.
+
+    The mouse does not come this way: see :mod:`drag3d.viewer.web.gestures`.
+    """
+
+    def __init__(self, plotter: Any, scene: Scene):
+        self._plotter, self._scene = plotter, scene
+        self._drawn = True
+        self._picture: NDArray[np.uint8] | None = None
+        plotter.render_window.AddObserver("EndEvent", self._note)
+
+    def _note(self, *_: Any) -> None:
+        self._drawn, self._picture = True, None
+
+    def take_new(self) -> bool:
+        """Whether the scene has been drawn since this was last asked."""
+        new, self._drawn = self._drawn, False
+        return new
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the picture."""
+        width, height = self._plotter.render_window.GetSize()
+        return width, height
+
+    @property
+    def img_cols_rows(self) -> tuple[NDArray[np.uint8], int, int]:
+        """The picture (H, W, 3), its width and height."""
+        if self._scene.dirty:  # after a change of size: a picture of the old size would be stretched
+            self._scene.render()
+        if self._picture is None:
+            self._picture = self._read()
+            self._drawn = False
+        height, width = self._picture.shape[:2]
+        return self._picture, width, height
+
+    def _read(self) -> NDArray[np.uint8]:
+        """(H, W, 3) what was drawn last, row 0 at the top."""
+        from vtkmodules.util.numpy_support import vtk_to_numpy
+        from vtkmodules.vtkRenderingCore import vtkWindowToImageFilter
+
+        reader = vtkWindowToImageFilter()
+        reader.SetInput(self._plotter.render_window)
+        reader.SetInputBufferTypeToRGB()
+        reader.ReadFrontBufferOff()
+        reader.ShouldRerenderOff()
+        reader.Update()
+        image = reader.GetOutput()
+        width, height, _ = image.GetDimensions()
+        return np.ascontiguousarray(vtk_to_numpy(image.GetPointData().GetScalars()).reshape(height, width, 3)[::-1])
+
+    def process_resize_event(self, width: int, height: int) -> None:
+        """The view in the browser has another size."""
+        size = [min(LARGEST, max(SMALLEST, int(length))) for length in (width, height)]
+        if size != list(self.size):
+            self._plotter.window_size = size
+            self._scene.dirty = True
+
+    def process_interaction_event(self, event: dict[str, Any]) -> None:
+        """Not used: see above."""
+
+
+def stream(area: Any, frames: Frames) -> Any:
+    """Join a trame-rca area on the page to the pictures; returns what must be told (``update()``) of new ones."""
+    from trame_rca.schedulers import RcaImageRenderScheduler
+    from trame_rca.view_adapter import RcaViewAdapter
+
+    scheduler = RcaImageRenderScheduler(
+        frames,
+        target_fps=PICTURES_A_SECOND,
+        interactive_quality=MOVING_QUALITY,
+        still_quality=STILL_QUALITY,
+        rca_encoder="jpeg",
+    )
+    adapter = RcaViewAdapter(frames, area.name, scheduler=scheduler, do_schedule_render_on_interaction=False)
+    adapter.max_pixel_count = MOST_PIXELS
+    area.set_drop_frames_pending_network_limit(WAITING_MESSAGES)
+    area.add_view_handler(adapter)
+    return adapter
