@@ -56,7 +56,7 @@ class WindowedDrag:
     """
 
     def __init__(self, generator: Generator, ws_geometry: Tensor, handles: Tensor, targets: Tensor):
-        self.subject = cast(Any, _Windows(generator, ws_geometry.detach()))  # no whole Subject, but all of it that is used
+        self.subject = cast(Any, _Windows(generator, ws_geometry.detach()))  # all of it that is used
         self.handles = handles.detach().clone()
         self.method = Drag3D2023(self.subject, self.handles, targets, DragSettings("drag3d-2023"), None)
         self.surface = SurfaceRefresh(generator)

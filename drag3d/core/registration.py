@@ -12,6 +12,8 @@ a true strain only a part is found.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import torch
 from torch import Tensor
 
@@ -22,6 +24,7 @@ WINDOW = 2.0  # samples at the radius weigh exp(-WINDOW) of the centre
 TRANSLATION_DAMPING = 0.01  # of the mean squared slope
 STRAIN_STIFFNESS = 0.03  # of the mean squared slope: what pulls the strain back to zero
 LARGEST_STRAIN = 1.2
+RIGID = 1e4  # times stiffer: no strain at all
 
 
 class Neighbourhood:
@@ -29,11 +32,16 @@ class Neighbourhood:
 
     :param handles: ``(K, D)``; ``offsets (M, D)`` fill a ball around each; ``spacing`` is that of finite differences.
     :param magnification: lengths of points for a length of the body.
+    :param without: parts that are left out (:mod:`drag3d.core.methods.parts`).
     """
 
-    def __init__(self, field: Field, handles: Tensor, offsets: Tensor, spacing: float, magnification: float = 1.0):
+    def __init__(
+        self, field: Field, handles: Tensor, offsets: Tensor, spacing: float, magnification: float = 1.0,
+        without: Collection[str] = (),
+    ):  # fmt: skip
         self.handles, self.offsets, self.spacing = handles, offsets, spacing
-        self.magnification = magnification
+        self.magnification, self.without = magnification, without
+        self.strain_stiffness = STRAIN_STIFFNESS * (RIGID if "strain" in without else 1.0)
         self.count, self.dimensions = handles.shape
         self.radius = float(offsets.norm(dim=1).max().clamp_min(1e-12))
         self.feature_scale = self.appearance_scale = self.level_scale = 1.0
@@ -56,6 +64,11 @@ class Neighbourhood:
     def describe(self, field: Field, placement: Tensor) -> Tensor:
         """Descriptors ``(K, M, C)`` of placed samples; differentiable in the field's latents."""
         return self._describe(field, self.points(placement))
+
+    def refresh(self, field: Field, placement: Tensor) -> None:
+        """From now on compare with what is found there now."""
+        with torch.no_grad():
+            self.reference = self.describe(field, placement)
 
     def error(self, field: Field, placement: Tensor) -> Tensor:
         """Root mean square difference ``(K,)`` between the initial descriptors and those found there; a length."""
@@ -103,7 +116,7 @@ class Neighbourhood:
         stiffness = self._stiffness(slope)
         damping = torch.cat(
             [
-                (stiffness * TRANSLATION_DAMPING / STRAIN_STIFFNESS)[:, None].expand(-1, self.dimensions),
+                (stiffness * TRANSLATION_DAMPING / self.strain_stiffness)[:, None].expand(-1, self.dimensions),
                 stiffness[:, None].expand(-1, self.dimensions**2),
             ],
             dim=1,
@@ -112,7 +125,7 @@ class Neighbourhood:
 
     def _stiffness(self, slope: Tensor) -> Tensor:
         energy = (slope.square() * self.window[:, None, :, None]).sum(dim=(1, 2, 3)) / self.dimensions
-        return STRAIN_STIFFNESS * energy.clamp_min(1e-12)
+        return self.strain_stiffness * energy.clamp_min(1e-12)
 
     def _with_slope(self, field: Field, placement: Tensor) -> tuple[Tensor, Tensor]:
         """Descriptors ``(K, M, C)`` and their slopes ``(K, D, M, C)`` in space, from one query; no gradient."""
@@ -130,13 +143,16 @@ class Neighbourhood:
     def _describe(self, field: Field, points: Tensor) -> Tensor:
         """Descriptors ``(..., C)`` at points ``(..., D)``."""
         flat = points.flatten(0, -2)
-        described = field.descriptors(flat) * self.feature_scale
-        level = field.level(flat)
+        described = self._features(field, flat) * self.feature_scale
+        level = None if "level" in self.without else field.level(flat)
         if level is not None:
             share = LEVEL_SHARE
             level = level[:, None] * (self.level_scale * share**0.5)
             described = torch.cat([described * (1 - share) ** 0.5, level], dim=1)
         return described.unflatten(0, points.shape[:-1])
+
+    def _features(self, field: Field, points: Tensor) -> Tensor:
+        return field.features(points) if "decoder" in self.without else field.descriptors(points)
 
     def _window(self, field: Field) -> Tensor:
         """Weights ``(K, M)`` of the samples, which add up to 1 for each handle: less, the farther away on the body.
@@ -147,14 +163,14 @@ class Neighbourhood:
         body = field.lift(points.flatten(0, 1)).unflatten(0, points.shape[:2])
         centers = field.lift(self.handles)[:, None]
         away = (body - centers).norm(dim=2) * (self.magnification / self.radius)
-        window = torch.exp(-WINDOW * away.square())
+        window = torch.exp(-(0.0 if "window" in self.without else WINDOW) * away.square())
         return window / window.sum(dim=1, keepdim=True)
 
     def _measure_scales(self, field: Field) -> None:
         """Divide features, and level or appearance, by the root mean square of their slopes in the neighbourhoods."""
         points = self.points(self.unmoved()).flatten(0, 1)
         axes = torch.eye(self.dimensions, device=points.device) * self.spacing
-        features = [field.descriptors(points + a) - field.descriptors(points - a) for a in axes]
+        features = [self._features(field, points + a) - self._features(field, points - a) for a in axes]
         self.feature_scale = _inverse_slope(features, self.spacing)
         if field.level(points[:1]) is None:
             body, spacing = field.lift(points), self.spacing / self.magnification

@@ -56,6 +56,9 @@ class DragSettings:
     """Of images: the block of the synthesis whose features are followed, from 0 on. None: the paper's 6th (5)."""
     variant: str = "paper"
     """For "draggan": "paper", or "released" for what its authors' released code does where it differs."""
+    without: str = ""
+    """For "default": names of parts that are left out, with + between them, to see what each is worth (see
+    drag3d.core.methods.parts)."""
     seed: int = 0
     """Fixes every random choice (points of a neighbourhood, candidates)."""
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from drag3d.core import DragSettings
 from drag3d.core.methods import method_named
+from drag3d.core.methods.parts import left_out
 from drag3d.core.settings import VARIANTS
 from drag3d.session.state import Position
 from drag3d.subjects.surface import LATENTS_MOVED
@@ -109,6 +110,10 @@ def changed_settings(settings: DragSettings, changes: dict[str, Any]) -> DragSet
         value, least = getattr(result, name), int(name == "layers")
         if value is not None and (type(value) is not int or value < least):
             raise InputError(f"{name} must be a whole number from {least} on, not {_short(value)}")
+    if not isinstance(result.without, str):
+        raise InputError(f"parts to leave out are names with + between them, not {_short(result.without)}")
+    if left_out(result.without) and result.method != "default":
+        raise InputError(f"only the default method has parts to leave out, not {result.method}")
     if result.variant not in VARIANTS:
         raise InputError(f"a variant is {' or '.join(VARIANTS)}, not {_short(result.variant)}")
     for name in ("tolerance", "learning_rate", "patch_radius", "search_radius", "step_length", "hold_weight"):

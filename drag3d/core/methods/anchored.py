@@ -14,6 +14,7 @@ import math
 import torch
 from torch import Tensor
 
+from drag3d.core.methods.parts import left_out
 from drag3d.core.registration import Neighbourhood
 from drag3d.core.settings import DragSettings
 from drag3d.core.subject import Field, Subject
@@ -38,17 +39,26 @@ class Anchored:
 
     def __init__(self, subject: Subject, handles: Tensor, targets: Tensor, settings: DragSettings, hold: Tensor | None):
         self.subject, self.targets, self.hold = subject, targets, hold
+        self.without = without = left_out(settings.without)
         self.start_handles = handles
-        self.step_length = settings.step_length or STEP_FACTOR * subject.step_length
+        factor = 1.0 if "long-steps" in without else STEP_FACTOR
+        self.step_length = settings.step_length or factor * subject.step_length
         self.learning_rate = 1.0 if settings.learning_rate is None else settings.learning_rate
         self.hold_weight = subject.hold_weight if settings.hold_weight is None else settings.hold_weight
         self.patch_radius = settings.patch_radius or subject.anchor_radius
         self.offsets = subject.offsets(self.patch_radius, PATCH_POINTS, settings.seed)
         self.near = 1.3 * self.patch_radius + 0.5 * self.step_length
         # What rows do alone to that which must stay is not looked at, so they then may not.
-        self.individual = INDIVIDUAL if settings.space == "w+" and hold is None else 0.0
-        self.unlikely = UNLIKELY * subject.step_length**2
-        self.watches = len(subject.rest) > 0 or hold is not None
+        alone = settings.space == "w+" and hold is None and "rows" not in without
+        self.individual = INDIVIDUAL if alone else 0.0
+        self.unlikely = UNLIKELY * subject.step_length**2 * (1e-3 if "likelihood" in without else 1.0)
+        self.rest = subject.rest[:0] if "rest" in without else subject.rest
+        self.relax = 1.0 if "relax" in without else REST_RELAX
+        self.pull = 0.0 if "pull" in without else PULL
+        self.largest_change = math.inf if "trust" in without else LARGEST_CHANGE
+        self.largest_total = math.inf if "bound" in without else LARGEST_TOTAL
+        self.basis = _of_equal_lengths(subject.basis) if "whitening" in without else subject.basis
+        self.watches = len(self.rest) > 0 or hold is not None
         self.steps = 0
         self.change = torch.zeros(subject.basis.shape[:2], device=subject.start.device)
         self.rows: Tensor = subject.start
@@ -60,15 +70,17 @@ class Anchored:
 
     def latents(self) -> Tensor:
         """Start plus the change in standard deviations along the principal directions of each row."""
-        self.rows = self.subject.start + torch.einsum("rk,rkw->rw", self.change, self.subject.basis)
+        self.rows = self.subject.start + torch.einsum("rk,rkw->rw", self.change, self.basis)
         return self.rows.requires_grad_(True)
 
     def begin(self, field: Field) -> None:
         """Keep the initial neighbourhoods and what must stay."""
         spacing, magnification = 0.5 * self.subject.step_length, self.subject.magnification
-        self.neighbourhood = Neighbourhood(field, self.start_handles, self.offsets, spacing, magnification)
+        self.neighbourhood = Neighbourhood(
+            field, self.start_handles, self.offsets, spacing, magnification, self.without
+        )
         self.placement = self.predicted = self.neighbourhood.unmoved()
-        rest = self.subject.rest
+        rest = self.rest
         near = torch.cdist(self.subject.places(rest), torch.cat([self.start_handles, self.targets])).amin(dim=1)
         self.rest_weight = REST_WEIGHT * (1 - torch.exp(-(near / self.subject.rest_distance).square()))
         self.still = rest if self.hold is None else torch.cat([rest, self.hold])
@@ -80,9 +92,15 @@ class Anchored:
     def track(self, field: Field, handles: Tensor) -> Tensor:
         """Register the initial neighbourhoods from where they were and from where they should be; keep the better."""
         here, here_error = self.neighbourhood.register(field, self.placement)
-        ahead, ahead_error = self.neighbourhood.register(field, self.predicted)
-        self.placement = torch.where((ahead_error < here_error)[:, None], ahead, here)
-        return field.snap(self.start_handles + self.placement[:, : handles.shape[1]])
+        if "prediction" in self.without:
+            self.placement = here
+        else:
+            ahead, ahead_error = self.neighbourhood.register(field, self.predicted)
+            self.placement = torch.where((ahead_error < here_error)[:, None], ahead, here)
+        if "anchor" in self.without:
+            self.neighbourhood.refresh(field, self.placement)
+        found = self.start_handles + self.placement[:, : handles.shape[1]]
+        return found.detach() if "snap" in self.without else field.snap(found)
 
     def step(self, field: Field, handles: Tensor) -> float:
         """Solve for the change that moves the handles on, and apply it within the trust region."""
@@ -95,8 +113,9 @@ class Anchored:
         change = self._least_change(jacobian, torch.cat([wanted.flatten(), -self.strayed]), wanted.numel())
         # The trust region makes the step shorter where the latents would have to change much for it.
         size = float(change.square().sum(dim=1).max().sqrt())
-        aimed = self.change + change * min(self.learning_rate, LARGEST_CHANGE / max(size, 1e-12))
-        aimed = aimed * (LARGEST_TOTAL / aimed.norm(dim=1, keepdim=True).clamp_min(LARGEST_TOTAL))
+        aimed = self.change + change * min(self.learning_rate, self.largest_change / max(size, 1e-12))
+        if math.isfinite(self.largest_total):
+            aimed = aimed * (self.largest_total / aimed.norm(dim=1, keepdim=True).clamp_min(self.largest_total))
         change, self.change = aimed - self.change, aimed
         self.strayed = self.strayed + torch.einsum("nrk,rk->n", self.still_rows, change)
         moved = torch.einsum("nrk,rk->n", jacobian[: wanted.numel()], change).view_as(wanted)
@@ -109,7 +128,7 @@ class Anchored:
         """``(N, R, k)`` derivative of ``(N,)`` values with respect to the change."""
         seeds = torch.eye(len(values), device=values.device)
         (gradient,) = torch.autograd.grad(values, self.rows, seeds, is_grads_batched=True)
-        return torch.einsum("nrw,rkw->nrk", gradient, self.subject.basis)
+        return torch.einsum("nrw,rkw->nrk", gradient, self.basis)
 
     def _watch(self, field: Field) -> tuple[Tensor, Tensor]:
         """How far what should stay has strayed ``(n,)``, and the derivative ``(n, R, k)`` of that.
@@ -124,7 +143,7 @@ class Anchored:
             for group in self.subject.groups.unique():
                 member = self.subject.groups == group
                 for k in range(self.change.shape[1]):
-                    ahead = rows + PROBE * self.subject.basis[:, k] * member[:, None]
+                    ahead = rows + PROBE * self.basis[:, k] * member[:, None]
                     if torch.equal(ahead, rows):
                         continue  # a direction that only another group has
                     values = self._still_values(self.subject.field(ahead, self.start_handles, math.inf))
@@ -148,7 +167,7 @@ class Anchored:
         # The handles' rows must stay firmer than those of the rest, however far one deviation moves a handle.
         damping[:exact] = (DAMPING * gram.diagonal()[:exact].mean()).clamp(1e-20, 0.1 * self.unlikely)
         # The pull back to the start, where the rows leave it free, keeps detours of earlier steps from adding up.
-        pull = PULL * self.change
+        pull = self.pull * self.change
         residual = residual + torch.einsum("nrk,rk->n", jacobian, pull)
         weights = torch.linalg.solve(gram + torch.diag(damping), residual)
         return torch.einsum("n,nrk->rk", weights, preferred) - pull
@@ -162,7 +181,14 @@ class Anchored:
 
     def _stillness(self) -> Tensor:
         """Weights ``(M, 1)`` of these places: the rest counts less the longer the drag takes, what is held never."""
-        weight = self.rest_weight * REST_RELAX ** (self.steps // REFRESH)
+        weight = self.rest_weight * self.relax ** (self.steps // REFRESH)
         if self.hold is not None:
             weight = torch.cat([weight, weight.new_full((len(self.hold),), self.hold_weight)])
         return weight[:, None]
+
+
+def _of_equal_lengths(basis: Tensor) -> Tensor:
+    """Directions ``(R, k, w_dim)`` that are all as long as they were on average; those of length zero stay so."""
+    length = basis.norm(dim=2, keepdim=True)
+    mean = length.square().sum(dim=1, keepdim=True) / (length > 0).sum(dim=1, keepdim=True)
+    return torch.where(length > 0, basis / length.clamp_min(1e-12) * mean.sqrt(), basis)
