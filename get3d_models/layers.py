@@ -46,10 +46,19 @@ def normalize_second_moment(x: Tensor) -> Tensor:
     return x * (x.square().mean(dim=1, keepdim=True) + DEMODULATION_EPSILON).rsqrt()
 
 
+def random_start(*size: int, divisor: float = 1.0) -> Tensor:
+    """Normally distributed numbers, over ``divisor``, for training to start from; of a tensor without numbers its size.
+
+    There, torch would import its compiler to draw and to divide nothing, which takes as long as the rest of loading.
+    """
+    start = torch.empty(size)
+    return start if start.is_meta else torch.randn(size) / divisor
+
+
 def resample_filter() -> Tensor:
     """The 4x4 low-pass filter [1, 3, 3, 1] of every official network, normalised to sum 1."""
-    taps = torch.tensor([1.0, 3.0, 3.0, 1.0])
-    return torch.outer(taps, taps) / 64.0
+    taps = (1.0, 3.0, 3.0, 1.0)
+    return torch.tensor([[a * b / 64.0 for b in taps] for a in taps])  # exact: all are multiples of 1 / 64
 
 
 def low_pass(x: Tensor, taps: Tensor, gain: float, padding: int = 0) -> Tensor:
@@ -76,7 +85,7 @@ class EqualizedLinear(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, multiplier: float = 1.0, bias: float = 0.0, activate: bool = False):
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(outputs, inputs) / multiplier)
+        self.weight = nn.Parameter(random_start(outputs, inputs, divisor=multiplier))
         self.bias = nn.Parameter(torch.full((outputs,), float(bias)))
         self.weight_gain = multiplier / math.sqrt(inputs)
         self.bias_gain = multiplier
@@ -154,10 +163,10 @@ class ModulatedConvolution(nn.Module):
         self.gain = ACTIVATION_GAIN * gain
         self.clamp = None if clamp is None else clamp * gain
         self.affine = EqualizedLinear(w_dim, inputs, bias=1.0)
-        self.weight = nn.Parameter(torch.randn(outputs, inputs, 3, 3))
+        self.weight = nn.Parameter(random_start(outputs, inputs, 3, 3))
         self.bias = nn.Parameter(torch.zeros(outputs))
         self.noise_strength = nn.Parameter(torch.zeros(()))
-        self.register_buffer("noise_const", torch.randn(map_size))
+        self.register_buffer("noise_const", random_start(*map_size))
         self.register_buffer("resample_filter", resample_filter())
 
         self._energy: tuple[Tensor, int, int, Tensor] | None = None
@@ -233,7 +242,7 @@ class ResidualSkip(nn.Module):
 
     def __init__(self, inputs: int, outputs: int):
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(outputs, inputs, 1, 1))
+        self.weight = nn.Parameter(random_start(outputs, inputs, 1, 1))
         self.register_buffer("resample_filter", resample_filter())
         self.gain = math.sqrt(0.5) / math.sqrt(inputs)
 
@@ -250,7 +259,7 @@ class ToPlanes(nn.Module):
         super().__init__()
         self.clamp = clamp
         self.affine = EqualizedLinear(w_dim, inputs, bias=1.0)
-        self.weight = nn.Parameter(torch.randn(outputs, inputs, 1, 1))
+        self.weight = nn.Parameter(random_start(outputs, inputs, 1, 1))
         self.bias = nn.Parameter(torch.zeros(outputs))
         self.style_gain = 1.0 / math.sqrt(inputs)
 
@@ -289,7 +298,7 @@ class ModulatedLinear(nn.Module):
         super().__init__()
         self.activate = activate
         self.affine = EqualizedLinear(w_dim, inputs, bias=1.0)
-        self.weight = nn.Parameter(torch.randn(outputs, inputs))
+        self.weight = nn.Parameter(random_start(outputs, inputs))
         self.bias = nn.Parameter(torch.zeros(outputs))
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:

@@ -24,6 +24,7 @@ from get3d_models.layers import (
     Noise,
     ResidualSkip,
     ToPlanes,
+    random_start,
     resample_filter,
     upsample2,
 )
@@ -61,7 +62,7 @@ class ImageBlock(nn.Module):
         self.first = index == 0
         self.residual = config.architecture == "resnet" and not self.first
         if self.first:
-            self.const = nn.Parameter(torch.randn(outputs, *size))
+            self.const = nn.Parameter(random_start(outputs, *size))
         else:
             self.conv0 = ModulatedConvolution(inputs, outputs, w_dim, size, up=True, clamp=clamp)
         gain = RESIDUAL_GAIN if self.residual else 1.0

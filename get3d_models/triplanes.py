@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from get3d_models.errors import InputError
-from get3d_models.layers import ModulatedConvolution, ToPlanes, resample_filter, upsample2
+from get3d_models.layers import ModulatedConvolution, ToPlanes, random_start, resample_filter, upsample2
 from get3d_models.windows import Plan, Windows, plan
 
 # The two coordinates of a point that index each plane: (width, height) of xy, yz and xz.
@@ -66,7 +66,7 @@ class SynthesisBlock(nn.Module):
         self.first = inputs == 0
         size = (resolution, resolution)
         if self.first:
-            self.const = nn.Parameter(torch.randn(outputs, resolution, resolution))
+            self.const = nn.Parameter(random_start(outputs, resolution, resolution))
         else:
             self.conv0 = ModulatedConvolution(inputs, outputs, w_dim, size, up=True, clamp=clamp)
         self.conv1 = ModulatedConvolution(outputs, outputs, w_dim, size, up=False, clamp=clamp)

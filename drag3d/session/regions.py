@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 from torch import Tensor
 
 from get3d_models.errors import InputError
@@ -92,6 +91,8 @@ class Vertices:
 
     def contains(self, points: NDArray[Any]) -> NDArray[np.bool_]:
         """Which of the points (N, 3) belong to the patch: (N,)."""
+        from scipy.spatial import cKDTree  # it takes a third of a second to import, and few edits need it
+
         return cKDTree(self.positions).query(points)[0] <= self.radius
 
     def __eq__(self, other: object) -> bool:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 import drag3d
-from drag3d.export.atomic import write_bytes_atomically
 from get3d_models.errors import InputError
 
 if TYPE_CHECKING:
@@ -63,6 +62,8 @@ def report(session: Session) -> dict[str, Any]:
 def write_report(path: str | Path, session: Session) -> Path:
     """Write the report of the last drag as JSON, atomically."""
     text = json.dumps(report(session), indent=2, allow_nan=False, ensure_ascii=False)
+    from drag3d.export.atomic import write_bytes_atomically  # all of the export comes with it
+
     return write_bytes_atomically(path, f"{text}\n".encode())
 
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from drag3d.session import Session
 from drag3d.session.regions import Region, Vertices
@@ -42,6 +41,8 @@ def paint(session: Session, stroke: Paint) -> None:
         if session.region is not None or not free.all():
             session.set_mask(None if free.all() else free)
         return
+    from scipy.spatial import cKDTree
+
     vertices = session.shape.vertices.cpu().numpy()
     touched = cKDTree(centers).query(vertices, distance_upper_bound=radius * (1 + 1e-6))[0] <= radius
     free = _after(free_vertices(session.region, vertices), touched, stroke.erase)  # type: ignore[arg-type]
