@@ -41,7 +41,7 @@ class Neighbourhood:
     ):  # fmt: skip
         self.handles, self.offsets, self.spacing = handles, offsets, spacing
         self.magnification, self.without = magnification, without
-        self.strain_stiffness = STRAIN_STIFFNESS * (RIGID if "strain" in without else 1.0)
+        self.rigidity = RIGID if "strain" in without else 1.0
         self.count, self.dimensions = handles.shape
         self.radius = float(offsets.norm(dim=1).max().clamp_min(1e-12))
         self.feature_scale = self.appearance_scale = self.level_scale = 1.0
@@ -116,7 +116,9 @@ class Neighbourhood:
         stiffness = self._stiffness(slope)
         damping = torch.cat(
             [
-                (stiffness * TRANSLATION_DAMPING / self.strain_stiffness)[:, None].expand(-1, self.dimensions),
+                (stiffness * TRANSLATION_DAMPING / STRAIN_STIFFNESS / self.rigidity)[:, None].expand(
+                    -1, self.dimensions
+                ),
                 stiffness[:, None].expand(-1, self.dimensions**2),
             ],
             dim=1,
@@ -125,7 +127,7 @@ class Neighbourhood:
 
     def _stiffness(self, slope: Tensor) -> Tensor:
         energy = (slope.square() * self.window[:, None, :, None]).sum(dim=(1, 2, 3)) / self.dimensions
-        return self.strain_stiffness * energy.clamp_min(1e-12)
+        return STRAIN_STIFFNESS * self.rigidity * energy.clamp_min(1e-12)
 
     def _with_slope(self, field: Field, placement: Tensor) -> tuple[Tensor, Tensor]:
         """Descriptors ``(K, M, C)`` and their slopes ``(K, D, M, C)`` in space, from one query; no gradient."""
