@@ -17,7 +17,7 @@ from drag3d.viewer.scene.fonts import font
 
 WIDTH = 512
 GAP = 2  # between two pictures, so that none shows at another's edge
-DOT, RIM, RING, TARGET = 6.5, 2.0, 12.0, 5.5
+DOT, RIM, RING, TARGET = 7.0, 2.0, 12.5, 6.0
 """Radius of a handle's dot, width of its white rim, radius of the selected one's ring, radius of a target's dot"""
 SHAFT, CASING = 2.4, 5.4
 """Width of an arrow, and of the light line below it"""

@@ -12,10 +12,11 @@ from drag3d.viewer.scene.arrays import as_cells, as_vtk
 from drag3d.viewer.scene.draft import clustered
 
 CLAY = (205, 198, 188)
-STAYS = np.array([112.0, 124.0, 140.0])
-"""What must stay is blended towards this, by that much:"""
-STAYS_SHARE = 0.68
+KEPT, BRIGHT, STAYS = 56, 33, np.array([18600, 19900, 21700], np.uint16)
+"""Where nothing may move: 256ths of the own colour, of its brightness three times, and a cold grey-blue"""
 EDGES = (0.16, 0.19, 0.24)
+SHINE = {"normals": (0.0, 1.0, 0.0), "features": (0.58, 0.55, 0.0)}
+"""Light from everywhere, light from lamps and highlights, of looks that have their own"""
 
 Bytes = NDArray[np.uint8]
 
@@ -25,10 +26,9 @@ def with_region(colors: Bytes, free: NDArray[np.bool_] | None) -> Bytes:
     if free is None or free.shape != colors.shape[:-1]:
         return colors
     result, stays = colors.copy(), ~free
-    kept = colors[stays]
-    brightness = kept.mean(axis=-1, keepdims=True) * 0.5 + 64.0
-    grey = kept + STAYS_SHARE * (0.5 * STAYS + 0.5 * brightness - kept)
-    result[stays] = np.clip(grey, 0, 255).astype(np.uint8)
+    kept = colors[stays].astype(np.uint16)
+    brightness = kept.sum(axis=-1, keepdims=True, dtype=np.uint16)
+    result[stays] = (kept * KEPT + STAYS + brightness * BRIGHT) >> 8
     return result
 
 
@@ -44,6 +44,8 @@ class Body:
         self.features: Bytes | None = None
         self.free: NDArray[np.bool_] | None = None
         self.look = "textured"
+        self.stale = False
+        """Whether something was changed since it was handed to VTK"""
         self.low, self.high = np.zeros(3), np.ones(3)
         self._data, self._mapper, self.actor = vtkPolyData(), vtkPolyDataMapper(), vtkActor()
         self._mapper.SetInputData(self._data)
@@ -78,18 +80,19 @@ class Body:
             self.low, self.high = vertices.min(axis=0).astype(float), vertices.max(axis=0).astype(float)
         if self.free is not None and len(self.free) != len(vertices):
             self.free = None  # it was of another mesh
-        self.draw()
+        self.stale = True
 
-    def set_draft(self, draft: bool) -> bool:
-        """Draw a coarse stand-in, or all of it. Whether that is a change."""
+    def set_draft(self, draft: bool) -> None:
+        """Draw a coarse stand-in, or all of it."""
         if draft == self._draft:
-            return False
-        self._draft = draft
-        self.draw()
-        return True
+            return
+        self._draft, self.stale = draft, True
 
     def draw(self) -> None:
-        """Hand everything to VTK, after any change."""
+        """Hand everything to VTK, if it is stale."""
+        if not self.stale:
+            return
+        self.stale = False
         vertices, faces, normals, colors = self.vertices, self.faces, self.normals, self._looks()
         if self._draft and len(faces):
             chosen, faces = clustered(vertices, faces, self.diagonal / 56)
@@ -119,8 +122,9 @@ class Body:
         skin = self.actor.GetProperty()
         skin.SetLighting(self.look != "normals")
         skin.SetEdgeVisibility(self.look == "wireframe" and not self._draft)
-        soft = self.look == "features"
-        skin.SetAmbient(0.55 if soft else 0.30)
-        skin.SetDiffuse(0.55 if soft else 0.80)
-        skin.SetSpecular(0.0 if soft else 0.07)
+        # Unlit, VTK shows a colour times the sum of both.
+        ambient, diffuse, specular = SHINE.get(self.look, (0.34, 0.84, 0.07))
+        skin.SetAmbient(ambient)
+        skin.SetDiffuse(diffuse)
+        skin.SetSpecular(specular)
         skin.SetSpecularPower(18.0)

@@ -51,7 +51,7 @@ class Ground:
         edge = np.sin(np.linspace(0, np.pi, CELLS)) ** 0.5
         shade = np.clip(shade, 0, 1) * np.outer(edge, edge) * DARKNESS
         pixels = np.zeros((CELLS, CELLS, 4), np.uint8)
-        pixels[..., :3], pixels[..., 3] = (14, 18, 26), 255 * shade
+        pixels[..., :3], pixels[..., 3] = 0, 255 * shade
         self._texture.SetInputData(as_image(pixels))
         (left, back), (right, front), y = middle - half, middle + half, low[1] - 0.002 * side
         points = vtkPoints()

@@ -133,6 +133,8 @@ class MarkPainter:
                 covered = sum(_overlap(box, other) for other in taken)
                 if covered < least - 1e-9:
                     best, least = box, covered
+                if not covered:
+                    break
             if best is None:
                 continue
             taken.append(best)

@@ -15,7 +15,7 @@ STEEPEST = 89.0
 """Greatest elevation, degrees: straight from above there is no telling where up is."""
 HALF_TURN = 0.9
 """A drag across this share of the picture's smaller side turns the shape half round."""
-MARGIN = 1.12
+MARGIN = 1.22
 NEAREST, FARTHEST = 0.08, 40.0  # distance to the focus, in radii of the shape
 SMALLEST, LARGEST = 0.2, 64.0  # an image: of the size that fits; screen pixels per pixel
 
@@ -32,7 +32,7 @@ class ShapeCamera:
     radius: float = 1.0
     """Of the ball around what is shown"""
     untouched: bool = True
-    """Whether all of it has been in view since the last reset, so that another window size is fitted to"""
+    """Whether the camera shows all of it, as far as it knows, and is to do so in a window of another size, too"""
 
     def view(self, width: int, height: int) -> View:
         """What the camera sees in a picture of that size."""
@@ -43,10 +43,14 @@ class ShapeCamera:
         scale = height / 2 / math.tan(math.radians(FIELD_OF_VIEW) / 2)
         return View(self.focus + self.distance * back, axes, scale, width, height)
 
-    def surround(self, low: ArrayLike, high: ArrayLike) -> None:
-        """Know what is shown by its bounding box; the camera stays where it is."""
-        low, high = np.asarray(low, dtype=np.float64), np.asarray(high, dtype=np.float64)
-        self.center, self.radius = (low + high) / 2, max(float(np.linalg.norm(high - low)) / 2, 1e-6)
+    def surround(self, vertices: ArrayLike) -> None:
+        """Know what is shown, vertices (V, 3); the camera stays where it is."""
+        vertices = np.asarray(vertices)
+        if not len(vertices):
+            return
+        self.center = (vertices.min(axis=0) + vertices.max(axis=0)).astype(np.float64) / 2
+        squares = ((vertices - self.center.astype(vertices.dtype)) ** 2).sum(axis=1)
+        self.radius = max(float(np.sqrt(squares.max())), 1e-6)
 
     def fit(self, width: int, height: int) -> None:
         """Show all of it, from the present side."""

@@ -42,15 +42,16 @@ def first_crossing(
     right /= np.linalg.norm(right)
     axes = np.stack([right, np.cross(direction, right), direction])
     # Along the ray, it is the origin of the plane across it, and lies in the triangles that surround it there.
-    x, y, along = ((vertices.astype(np.float64) - origin) @ axes.T).T
-    x, y = x[faces], y[faces]
-    areas = np.empty_like(x)
-    for corner, (i, j) in enumerate(((1, 2), (2, 0), (0, 1))):
-        areas[:, corner] = x[:, i] * y[:, j] - x[:, j] * y[:, i]
-    met = np.flatnonzero(((areas >= 0).all(axis=1) | (areas <= 0).all(axis=1)) & (areas != 0).any(axis=1))
+    x, y, along = axes @ (vertices.T - origin[:, None])
+    xs, ys = [x[corner] for corner in faces.T], [y[corner] for corner in faces.T]
+    areas = [xs[i] * ys[j] - xs[j] * ys[i] for i, j in ((1, 2), (2, 0), (0, 1))]
+    left = (areas[0] >= 0) & (areas[1] >= 0) & (areas[2] >= 0)
+    right = (areas[0] <= 0) & (areas[1] <= 0) & (areas[2] <= 0)
+    met = np.flatnonzero((left | right) & (areas[0] + areas[1] + areas[2] != 0))
     if not len(met):
         return None
-    weights = areas[met] / areas[met].sum(axis=1, keepdims=True)
+    weights = np.stack([area[met] for area in areas], axis=1)
+    weights /= weights.sum(axis=1, keepdims=True)
     distances = (weights * along[faces[met]]).sum(axis=1)
     distances[distances <= 0] = np.inf
     nearest = int(distances.argmin())
@@ -88,18 +89,24 @@ def hidden(
     result = np.zeros(len(points), dtype=bool)
     if not len(points) or not len(faces):
         return result
-    seen = view.project(vertices)[faces]  # nan behind the camera: comparisons below are false
-    low, high = seen[..., :2].min(axis=1), seen[..., :2].max(axis=1)
-    near = seen[..., 2].min(axis=1)
+    # On the screen, the box around each face; nan behind the camera, so that comparisons below are false.
+    seen = np.ascontiguousarray(view.project(vertices).T)
+    a, b, c = faces.T
+    low, high, near = [], [], np.minimum(np.minimum(seen[2][a], seen[2][b]), seen[2][c])
+    for values in seen[:2]:
+        first, second, third = values[a], values[b], values[c]
+        low.append(np.minimum(np.minimum(first, second), third))
+        high.append(np.maximum(np.maximum(first, second), third))
     for number, (x, y, depth) in enumerate(view.project(points)):
         if not np.isfinite(x):
             continue
-        around = (low[:, 0] <= x) & (high[:, 0] >= x) & (low[:, 1] <= y) & (high[:, 1] >= y) & (near < depth - slack)
-        around = np.flatnonzero(around)
+        beside = (low[0] <= x) & (high[0] >= x) & (low[1] <= y) & (high[1] >= y)
+        around = np.flatnonzero(beside & (near < depth - slack))
         if not len(around):
             continue
         origin, direction = view.ray(x, y)
-        crossing = first_crossing(vertices, faces[around], origin, direction)
+        corners = vertices[faces[around]].reshape(-1, 3)
+        crossing = first_crossing(corners, np.arange(len(corners)).reshape(-1, 3), origin, direction)
         if crossing is not None:
             result[number] = crossing.distance < (points[number] - origin) @ direction - slack
     return result

@@ -23,6 +23,8 @@ class Picture:
         self.features: Bytes | None = None
         self.free: NDArray[np.bool_] | None = None
         self.look = "textured"
+        self.stale = False
+        """Whether something was changed since it was handed to VTK"""
         self._data, mapper, self.actor, self._texture = vtkPolyData(), vtkPolyDataMapper(), vtkActor(), vtkTexture()
         self._data.SetPolys(as_cells([[0, 1, 2, 3]]))
         self._data.GetPointData().SetTCoords(as_vtk(np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float32)))
@@ -48,10 +50,13 @@ class Picture:
         points.SetData(as_vtk(np.array(corners, np.float32)))
         self._data.SetPoints(points)
         self._data.Modified()
-        self.draw()
+        self.stale = True
 
     def draw(self) -> None:
-        """Hand the pixels to VTK, after any change."""
+        """Hand the pixels to VTK, if they are stale."""
+        if not self.stale:
+            return
+        self.stale = False
         pixels = self.features if self.look == "features" and self.features is not None else self.pixels
         self._texture.SetInputData(as_image(with_region(pixels, self.free)))
 

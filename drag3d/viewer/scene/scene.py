@@ -67,6 +67,7 @@ class Scene:
         self._texts_of: object = None
         self._hidden_of: tuple[object, NDArray[np.bool_]] | None = None
         self._shapes = 0  # how many have been shown
+        self._fitted = (0, 0)  # size of the window that cameras have last been fitted to
         self._stage = Stage(plotter, self._prepare)
         for actor in (self._body.actor, self._ground.actor, self._picture.actor, self._wires.actor):
             self._stage.world.AddActor(actor)
@@ -99,7 +100,7 @@ class Scene:
             self._sparing = False
         self._body.show(vertices, faces, normals, colors, features)
         self._ground.show(vertices, self._body.low, self._body.high)
-        self._shape_camera.surround(self._body.low, self._body.high)
+        self._shape_camera.surround(vertices)
         first, self._shapes = not self._shapes, self._shapes + 1
         self._show("shape")
         if first:
@@ -130,8 +131,7 @@ class Scene:
         look = self._look if self._look in self.looks else "textured"
         shown = self._body if self.kind == "shape" else self._picture if self.kind == "image" else None
         if shown is not None and shown.look != look:
-            shown.look = look
-            shown.draw()
+            shown.look, shown.stale = look, True
         self.dirty = True
 
     def set_background(self, name: str) -> None:
@@ -144,8 +144,7 @@ class Scene:
         shown = self._body if self.kind == "shape" else self._picture
         if free is None and shown.free is None:
             return
-        shown.free, self.dirty = free, True
-        shown.draw()
+        shown.free, shown.stale, self.dirty = free, True, True
 
     def set_box(self, low: Place | None, high: Place | None) -> None:
         """Show a box of wires, or none."""
@@ -212,9 +211,11 @@ class Scene:
     def _prepare(self) -> None:
         """Before each frame, whoever asked for it: bring everything up to the camera and the size of the window."""
         size = self._stage.size
-        camera = self._shape_camera if self.kind != "image" else self._image_camera
-        if camera.untouched:
-            camera.fit(*size)
+        if size != self._fitted:
+            self._fitted = size
+            for camera in (self._shape_camera, self._image_camera):
+                if camera.untouched:
+                    camera.fit(*size)
         view = self._view()
         near, far = self._shape_camera.depths(view) if self.kind != "image" else (1.0, 20.0)
         self._stage.look(view, near, far)
@@ -223,8 +224,10 @@ class Scene:
         self._wires.actor.SetVisibility(self.kind == "shape" and self._wires.corners is not None)
         if self.kind == "shape":
             self._body.set_draft(sparing)
+            self._body.draw()
         if self.kind == "image":
             self._picture.zoomed(self._image_camera.scale)
+            self._picture.draw()
         self._paint_marks(view)
         self._paint_texts(size)
 
