@@ -151,8 +151,9 @@ class _Dialog:
 
 def _open_dialog(upload_bytes: int) -> None:
     with _Dialog("open", "Open a session"):
-        html.Div(f"A .drag3d file of this computer, up to {upload_bytes // 2**20} MB. What is on the screen now can be "
-                 "saved first; it stays as an autosave, too.")  # fmt: skip
+        html.Div(
+            f"A .drag3d file of this computer, up to {upload_bytes // 2**20} MB. Save first what you want to keep."
+        )
         html.Input(
             __events=["change"], change=f"window.drag3d.upload($event.target, {upload_bytes})",
             raw_attrs=['type="file" accept=".drag3d" data-test="upload" aria-label="Session file"'],

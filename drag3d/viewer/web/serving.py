@@ -69,7 +69,7 @@ def serve(options: WebOptions) -> None:
     with contextlib.ExitStack() as stack:
         listening = [stack.enter_context(contextlib.closing(one)) for one in listen(options.host, options.port)]
         with contextlib.suppress(KeyboardInterrupt):
-            asyncio.run(_serve(options, listening))
+            asyncio.run(serve_on(options, listening))
 
 
 def listen(host: str, port: int) -> list[socket.socket]:
@@ -121,16 +121,17 @@ def _why_not(host: str, port: int, error: OSError) -> str:
     return f"cannot listen on {host}, port {port}: {error.strerror}"
 
 
-async def _serve(options: WebOptions, listening: Sequence[socket.socket]) -> None:
+async def serve_on(options: WebOptions, listening: Sequence[socket.socket], command: tuple[str, ...] = ()) -> None:
+    """Serve on sockets that listen, until a signal. ``command`` runs the process of a session, if not the usual one."""
     import aiohttp
     from aiohttp import web
 
     from drag3d.viewer.web.gateway import Gateway
-    from drag3d.viewer.web.sessions import Sessions
+    from drag3d.viewer.web.sessions import SESSION_COMMAND, Sessions
 
     stop = _stop_signal()
     guard = guard_of(options, listening)
-    sessions = Sessions(options.max_sessions, options.idle_minutes * 60, _Setups(options))
+    sessions = Sessions(options.max_sessions, options.idle_minutes * 60, _Setups(options), command or SESSION_COMMAND)
     untimed = aiohttp.ClientTimeout(total=None)
     connector = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(timeout=untimed, connector=connector, auto_decompress=False) as inner:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import math
 import os
 import secrets
 import shutil
@@ -21,8 +22,9 @@ START_SECONDS = 120.0
 """Importing what draws takes seconds, on a busy machine many."""
 END_SECONDS = 10.0
 JUST_OPENED = 30.0
-"""Seconds within which a session that was handed out counts as looked at, though its page has not connected yet."""
+"""Seconds that a page has to connect to a session; until then it is kept for that page."""
 UPLOADS_KEPT = 2
+SESSION_COMMAND = (sys.executable, "-m", "drag3d.viewer.web.process")
 
 
 class NoPlace(Exception):
@@ -66,6 +68,8 @@ class BrowserSession:
     """Open websockets"""
     seen: float = field(default_factory=time.monotonic)
     """When somebody last looked at it"""
+    awaited: float = -math.inf
+    """When a browser was sent here whose page has not connected yet"""
     uploading: bool = False
     _output: asyncio.Task[None] | None = None
 
@@ -87,7 +91,7 @@ class BrowserSession:
     @property
     def in_use(self) -> bool:
         """Whether somebody looks at it, or is about to."""
-        return self.connections > 0 or time.monotonic() - self.seen < JUST_OPENED
+        return self.connections > 0 or time.monotonic() - self.awaited < JUST_OPENED
 
     def belongs_to(self, owner: str) -> bool:
         """Whether that browser made it."""
@@ -95,11 +99,12 @@ class BrowserSession:
 
     def handed_out(self) -> None:
         """A browser was sent here, and will connect in a moment."""
-        self.seen = time.monotonic()
+        self.seen = self.awaited = time.monotonic()
 
     def entered(self) -> None:
         """A page has connected."""
         self.connections += 1
+        self.awaited = -math.inf
 
     def left(self) -> None:
         """A page is gone."""
@@ -167,7 +172,7 @@ class Sessions:
     most: int
     idle_seconds: float
     make: Callable[[str, str, str], Setup]
-    command: tuple[str, ...] = (sys.executable, "-m", "drag3d.viewer.web.process")
+    command: tuple[str, ...]
     _all: dict[str, BrowserSession] = field(default_factory=dict)
     _starting: int = 0
     _ending: set[asyncio.Task[None]] = field(default_factory=set)
