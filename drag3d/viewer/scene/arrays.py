@@ -11,7 +11,8 @@ from vtkmodules.vtkCommonDataModel import vtkCellArray, vtkImageData
 
 def as_vtk(values: Any) -> Any:
     """A VTK array of the values (N,) or (N, C). It keeps them alive; they must not be written to meanwhile."""
-    array = numpy_to_vtk(np.ascontiguousarray(values), deep=0)
+    values = np.ascontiguousarray(values)
+    array = numpy_to_vtk(values, deep=0)
     array.kept = values  # VTK itself has no hold on them
     return array
 

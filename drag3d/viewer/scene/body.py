@@ -123,7 +123,7 @@ class Body:
         skin.SetLighting(self.look != "normals")
         skin.SetEdgeVisibility(self.look == "wireframe" and not self._draft)
         # Unlit, VTK shows a colour times the sum of both.
-        ambient, diffuse, specular = SHINE.get(self.look, (0.34, 0.84, 0.07))
+        ambient, diffuse, specular = SHINE.get(self.look, (0.46, 0.80, 0.07))
         skin.SetAmbient(ambient)
         skin.SetDiffuse(diffuse)
         skin.SetSpecular(specular)

@@ -11,7 +11,7 @@ BACKGROUNDS = ("dark", "light", "gradient", "white")
 # Colours at the bottom and at the top.
 _PAPER = {
     "dark": ((30, 33, 39), (30, 33, 39)),
-    "light": ((226, 230, 235), (226, 230, 235)),
+    "light": ((215, 222, 231), (246, 248, 250)),
     "gradient": ((38, 44, 54), (104, 116, 134)),
     "white": ((255, 255, 255), (255, 255, 255)),
 }

@@ -17,7 +17,7 @@ from drag3d.viewer.scene.arrays import as_cells, as_image, as_vtk
 from drag3d.viewer.scene.fonts import font
 
 PAPER, INK, FAINT = (20, 23, 29, 238), (236, 239, 243, 255), (158, 190, 240, 255)
-LARGEST, SMALLEST = 16, 8
+LARGEST, SMALLEST = 18, 8
 """Sizes of letters in the help, pixels of design"""
 
 

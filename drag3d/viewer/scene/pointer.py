@@ -30,7 +30,6 @@ class Pointer:
 EVENTS: dict[str, tuple[Kind, Button, float]] = {
     "LeftButtonPressEvent": ("press", "left", 0.0),
     "LeftButtonReleaseEvent": ("release", "left", 0.0),
-    "LeftButtonDoubleClickEvent": ("double", "left", 0.0),
     "MiddleButtonPressEvent": ("press", "middle", 0.0),
     "MiddleButtonReleaseEvent": ("release", "middle", 0.0),
     "RightButtonPressEvent": ("press", "right", 0.0),
@@ -45,7 +44,7 @@ EVENTS: dict[str, tuple[Kind, Button, float]] = {
 class PointerEvents:
     """Hands a plotter's mouse events to ``receiver``; VTK's own interaction style and hotkeys are taken off.
 
-    A double click is handed on as "double" *after* a press at the same place, whoever does not want it may ignore it.
+    A double click comes as two presses: windows do not agree about what else to say.
     """
 
     def __init__(self, plotter: Any, receiver: Callable[[Pointer], None]) -> None:
