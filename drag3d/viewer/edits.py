@@ -17,7 +17,7 @@ class Mark:
 
     def __init__(self, session: Session):
         history = session.history
-        self._numbers = (len(history.entries), history.position)
+        self._position = history.position
         self._settings = (session.settings, session.latents_moved)
         self._objects = (session, history.current, session.latents, session.points, session.region)
 
@@ -25,7 +25,7 @@ class Mark:
         """Whether it is as it was then."""
         other = Mark(session)
         alike = all(a is b for a, b in zip(self._objects, other._objects, strict=True))
-        return alike and self._numbers == other._numbers and (not settings_too or self._settings == other._settings)
+        return alike and self._position == other._position and (not settings_too or self._settings == other._settings)
 
 
 @dataclass(eq=False)
