@@ -8,6 +8,7 @@ from vtkmodules.vtkCommonCore import vtkPoints
 from vtkmodules.vtkCommonDataModel import vtkPolyData
 from vtkmodules.vtkRenderingCore import vtkActor, vtkPolyDataMapper
 
+from drag3d.viewer.intents import Place
 from drag3d.viewer.scene.arrays import as_cells, as_vtk
 from drag3d.viewer.scene.draft import clustered
 
@@ -57,6 +58,8 @@ class Body:
         skin.SetInterpolationToPhong()
         skin.SetEdgeColor(*EDGES)
         skin.SetLineWidth(1.0)
+        self.shown = 0
+        """How many meshes it has been"""
         self._drawn_faces: object = None
         self._draft = False
 
@@ -80,7 +83,17 @@ class Body:
             self.low, self.high = vertices.min(axis=0).astype(float), vertices.max(axis=0).astype(float)
         if self.free is not None and len(self.free) != len(vertices):
             self.free = None  # it was of another mesh
+        self.shown += 1
         self.stale = True
+
+    def normal_near(self, place: Place) -> NDArray[np.float64] | None:
+        """(3,) that of the vertex nearest to a place; None if there is none."""
+        if not len(self.vertices):
+            return None
+        nearest = int(((self.vertices - np.asarray(place, np.float32)) ** 2).sum(axis=1).argmin())
+        normal = self.normals[nearest].astype(np.float64)
+        length = float(np.linalg.norm(normal))
+        return normal / length if length > 1e-6 else None
 
     def set_draft(self, draft: bool) -> None:
         """Draw a coarse stand-in, or all of it."""

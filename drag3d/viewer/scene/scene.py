@@ -14,13 +14,12 @@ from drag3d.viewer.replies import PointMark
 from drag3d.viewer.scene.body import Body
 from drag3d.viewer.scene.ground import Ground
 from drag3d.viewer.scene.lights import BACKGROUNDS, set_background
-from drag3d.viewer.scene.marks import End, MarkPainter, nearest_dot
+from drag3d.viewer.scene.marks import End
 from drag3d.viewer.scene.navigation import ImageCamera, ShapeCamera
-from drag3d.viewer.scene.outlines import BoxWires, paint_ring
-from drag3d.viewer.scene.panels import Panel, caption_pixels, help_pixels
-from drag3d.viewer.scene.picking import Hit, hidden, hit_surface
+from drag3d.viewer.scene.outlines import BoxWires
+from drag3d.viewer.scene.overlay import Overlay, in_world
+from drag3d.viewer.scene.picking import Hit, hit_surface
 from drag3d.viewer.scene.picture import Picture
-from drag3d.viewer.scene.sprites import Sprites
 from drag3d.viewer.scene.stage import Stage
 from drag3d.viewer.scene.view import Floats, View
 
@@ -33,8 +32,6 @@ LOOKS: dict[str, tuple[str, ...]] = {
     "shape": ("textured", "clay", "normals", "wireframe", "features"),
     "image": ("textured", "features"),
 }
-BEHIND = 0.006
-"""Share of the diagonal by which a point must be behind the surface to count as hidden"""
 FAST, SLOW = 0.010, 0.060
 """Seconds: pictures that take less have smooth edges always; a coarse stand-in is moved where they take more."""
 REST = 0.25
@@ -54,24 +51,15 @@ class Scene:
         self._changed = True
         self._rough, self._rendered = False, 0.0  # the last frame: whether its edges were not smooth, and when it was
         self._body, self._ground, self._picture, self._wires = Body(), Ground(), Picture(), BoxWires()
-        self._sprites, self._caption_panel, self._help_panel = Sprites(), Panel(), Panel()
+        self._overlay = Overlay()
         self._shape_camera, self._image_camera = ShapeCamera(), ImageCamera()
         self._look, self._background = "textured", BACKGROUNDS[0]
-        self._marks: tuple[PointMark, ...] = ()
-        self._selected: int | None = None
-        self._pending: PointMark | None = None
-        self._brush: tuple[Place, float, bool] | None = None
-        self._help: tuple[tuple[str, str], ...] | None = None
-        self._caption = ""
         self._moving, self._sparing = False, False
-        self._texts_of: object = None
-        self._hidden_of: tuple[object, NDArray[np.bool_]] | None = None
-        self._shapes = 0  # how many have been shown
         self._fitted = (0, 0)  # size of the window that cameras have last been fitted to
         self._stage = Stage(plotter, self._prepare)
         for actor in (self._body.actor, self._ground.actor, self._picture.actor, self._wires.actor):
             self._stage.world.AddActor(actor)
-        for actor in (self._sprites.actor, self._caption_panel.actor, self._help_panel.actor):
+        for actor in self._overlay.actors:
             self._stage.over.AddActor(actor)
         set_background(self._stage.world, self._background)
 
@@ -101,9 +89,8 @@ class Scene:
         self._body.show(vertices, faces, normals, colors, features)
         self._ground.show(vertices, self._body.low, self._body.high)
         self._shape_camera.surround(vertices)
-        first, self._shapes = not self._shapes, self._shapes + 1
         self._show("shape")
-        if first:
+        if self._body.shown == 1:
             self._shape_camera.fit(*self._stage.size)
 
     def show_image(self, pixels: NDArray[np.uint8], features: NDArray[np.uint8] | None = None) -> None:
@@ -153,23 +140,23 @@ class Scene:
 
     def set_points(self, marks: Sequence[PointMark], selected: int | None, pending: PointMark | None) -> None:
         """Show points; ``pending`` is one whose target follows the mouse."""
-        self._marks, self._selected, self._pending = tuple(marks), selected, pending
-        self._hidden_of, self.dirty = None, True
+        self._overlay.set_points(marks, selected, pending)
+        self.dirty = True
 
     def set_brush(self, center: Place | None, radius: float, erase: bool) -> None:
         """Show what the brush would touch; radius in world units, or pixels of the image."""
-        self._brush = None if center is None else (center, radius, erase)
+        self._overlay.brush = None if center is None else (center, radius, erase)
         self.dirty = True
 
     def set_help(self, lines: Sequence[tuple[str, str]] | None) -> None:
         """Lay two columns of text over the picture, or take them away."""
-        self._help = tuple(lines) if lines else None
+        self._overlay.help = tuple(lines) if lines else None
         self.dirty = True
 
     def set_caption(self, text: str) -> None:
         """A line at the bottom left."""
-        if text != self._caption:
-            self._caption, self.dirty = text, True
+        if text != self._overlay.caption:
+            self._overlay.caption, self.dirty = text, True
 
     # ---- drawing --------------------------------------------------------------------------------------------------
 
@@ -216,83 +203,29 @@ class Scene:
             for camera in (self._shape_camera, self._image_camera):
                 if camera.untouched:
                     camera.fit(*size)
-        view = self._view()
-        near, far = self._shape_camera.depths(view) if self.kind != "image" else (1.0, 20.0)
+        view, shape = self._view(), self.kind == "shape"
+        near, far = (1.0, 20.0) if self.kind == "image" else self._shape_camera.depths(view)
         self._stage.look(view, near, far)
         sparing = self._sparing and self._moving
-        self._ground.actor.SetVisibility(self.kind == "shape" and not sparing and len(self._body.faces) > 0)
-        self._wires.actor.SetVisibility(self.kind == "shape" and self._wires.corners is not None)
-        if self.kind == "shape":
+        self._ground.actor.SetVisibility(shape and not sparing and len(self._body.faces) > 0)
+        self._wires.actor.SetVisibility(shape and self._wires.corners is not None)
+        if shape:
             self._body.set_draft(sparing)
             self._body.draw()
-        if self.kind == "image":
+            self._overlay.paint(view, self.scale, self._body, self._wires)
+        elif self.kind == "image":
             self._picture.zoomed(self._image_camera.scale)
             self._picture.draw()
-        self._paint_marks(view)
-        self._paint_texts(size)
-
-    def _paint_marks(self, view: View) -> None:
-        sprites = self._sprites
-        marks = (*self._marks, self._pending) if self._pending is not None else self._marks
-        sprites.prepare(self.scale, len(marks))
-        sprites.clear()
-        if self.kind == "shape":
-            self._wires.paint(sprites, view)
-        if self.kind and self._brush is not None:
-            center, radius, erase = self._brush
-            paint_ring(sprites, view, self._in_world(center)[0], self._normal_at(center), radius, erase)
-        if self.kind and marks:
-            world = [self._in_world([getattr(mark, end) for mark in marks]) for end in ("handle", "target")]
-            handles, targets = (view.project(places)[:, :2] for places in world)
-            behind = self._hidden(view, world)
-            MarkPainter(sprites).paint(marks, handles, targets, behind, self._selected, self._pending is not None)
-        sprites.finish()
-
-    def _hidden(self, view: View, world: list[Floats]) -> NDArray[np.bool_]:
-        """(N, 2) which handles and targets the shape hides; looked at again when camera, shape or points change."""
-        body = self._body
-        if self.kind != "shape":
-            return np.zeros((len(world[0]), 2), dtype=bool)
-        state = (self._shapes, view.position.tobytes(), view.axes.tobytes(), view.width, view.height)
-        if self._hidden_of is None or self._hidden_of[0] != state:
-            places = np.concatenate(world)
-            result = hidden(view, places, body.vertices, body.faces, BEHIND * body.diagonal)
-            self._hidden_of = state, result.reshape(2, -1).T
-        return self._hidden_of[1]
-
-    def _normal_at(self, center: Place) -> Floats | None:
-        """Of the surface near a place; the brush lies in the plane across it."""
-        if self.kind != "shape" or not len(self._body.vertices):
-            return None
-        nearest = int(((self._body.vertices - np.asarray(center, np.float32)) ** 2).sum(axis=1).argmin())
-        normal = self._body.normals[nearest].astype(np.float64)
-        length = float(np.linalg.norm(normal))
-        return normal / length if length > 1e-6 else None
-
-    def _paint_texts(self, size: tuple[int, int]) -> None:
-        texts_of = (self._help, self._caption, size, self.scale)
-        if texts_of == self._texts_of:
-            return
-        self._texts_of = texts_of
-        (width, height), margin = size, round(12 * self.scale)
-        line = caption_pixels(self._caption, width - 2 * margin, self.scale) if self._caption else None
-        self._caption_panel.show(line, margin, height - margin - (0 if line is None else len(line)), 0.0)
-        page = help_pixels(self._help, width, height, self.scale) if self._help else None
-        left, top = (0, 0) if page is None else ((width - page.shape[1]) // 2, (height - page.shape[0]) // 2)
-        self._help_panel.show(page, left, top, -1.0)
+            self._overlay.paint(view, self.scale, None, None)
+        else:
+            self._overlay.clear()
+        self._overlay.write(size, self.scale)
 
     # ---- where things are -----------------------------------------------------------------------------------------
 
     def _view(self) -> View:
         camera = self._image_camera if self.kind == "image" else self._shape_camera
         return camera.view(*self._stage.size)
-
-    def _in_world(self, places: Any) -> Floats:
-        """(N, 3) world points of places, which for images are pixels."""
-        places = np.atleast_2d(np.asarray(places, dtype=np.float64))
-        if self.kind != "image":
-            return places
-        return np.stack([places[:, 0], -places[:, 1], np.zeros(len(places))], axis=1)
 
     def _as_place(self, point: Floats) -> Place:
         if self.kind == "image":
@@ -314,24 +247,20 @@ class Scene:
 
     def pick_mark(self, x: float, y: float, reach: float = 10) -> tuple[End, int] | None:
         """Which dot is within reach of (x, y), in pixels of design; targets lie above handles."""
-        if not self.kind or not self._marks:
+        if not self.kind:
             return None
-        view = self._view()
-        handles, targets = (
-            view.project(self._in_world([getattr(mark, end) for mark in self._marks]))[:, :2]
-            for end in ("handle", "target")
-        )
-        return nearest_dot(handles, targets, x, y, reach * self.scale, self.scale)
+        reach *= self.scale
+        return self._overlay.pick(self._view(), x, y, reach, self.scale, 2 if self.kind == "image" else 3)
 
     def to_screen(self, place: Place) -> tuple[float, float]:
         """Where a place is seen; (nan, nan) if it is behind the camera."""
-        x, y, _ = self._view().project(self._in_world(place))[0]
+        x, y, _ = self._view().project(in_world(place))[0]
         return float(x), float(y)
 
     def on_camera_plane(self, x: float, y: float, through: Place) -> Place:
         """The place at (x, y) as far away as ``through``; of images, the pixel there."""
         view = self._view()
-        depth = float(view.local(self._in_world(through))[0, 2])
+        depth = float(view.local(in_world(through))[0, 2])
         if view.perspective and depth <= 0:
             depth = self._shape_camera.distance
         return self._as_place(view.in_plane(x, y, depth))
@@ -339,8 +268,8 @@ class Scene:
     def along(self, x: float, y: float, origin: Place, direction: Place) -> Place:
         """The place on a line nearest to what is seen at (x, y); ``origin`` if the line points at the viewer."""
         eye, ray = self._view().ray(x, y)
-        start = self._in_world(origin)[0]
-        line = self._in_world(direction)[0]
+        start = in_world(origin)[0]
+        line = in_world(direction)[0]
         line = line / max(float(np.linalg.norm(line)), 1e-12)
         between, cosine = start - eye, float(line @ ray)
         slant = 1 - cosine**2
@@ -352,7 +281,7 @@ class Scene:
     def size_on_screen(self, length: float, at: Place) -> float:
         """Pixels that a length takes at a place; 0 behind the camera."""
         view = self._view()
-        return view.size(length, float(view.local(self._in_world(at))[0, 2]))
+        return view.size(length, float(view.local(in_world(at))[0, 2]))
 
     # ---- the camera -----------------------------------------------------------------------------------------------
 

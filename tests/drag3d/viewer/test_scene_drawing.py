@@ -345,6 +345,21 @@ def test_the_view_of_an_image_stays_while_its_pixels_change(scene: Scene) -> Non
     scene.isometric()
 
 
+def test_points_of_the_other_kind_do_no_harm(scene: Scene) -> None:
+    flat, solid = PointMark((3.0, 4.0), (5.0, 6.0)), PointMark(FRONT, ABOVE)
+    scene.set_points([flat], 0, None)
+    scene.set_brush((3.0, 4.0), 2.0, False)
+    scene.show_shape(*ball())
+    bare = scene.screenshot()
+    assert scene.pick_mark(200, 150, reach=500) is None
+    scene.set_points([flat], None, solid)
+    assert np.array_equal(scene.screenshot(), bare)
+    scene.show_image(np.zeros((20, 30, 3), np.uint8))
+    scene.screenshot()
+    scene.set_points([flat], None, None)
+    assert is_color(color_at(scene.screenshot(), scene.to_screen((3, 4))), RED)
+
+
 def test_large_images_are_shown(scene: Scene) -> None:
     pixels = np.zeros((1024, 1024, 3), np.uint8)
     pixels[:512, :512] = (250, 10, 10)
