@@ -139,6 +139,13 @@ class Gateway:
         address = f"http://127.0.0.1:{session.port}/{tail}"
         if is_websocket(request):
             return await self._websocket(request, session, address)
+        try:
+            return await self._page(request, session, address)
+        except aiohttp.ClientError:
+            return notices.ended()
+
+    async def _page(self, request: web.Request, session: BrowserSession, address: str) -> web.StreamResponse:
+        """What the session's process answers, a piece at a time."""
         passed = {name: request.headers[name] for name in _PASSED_ON if name in request.headers}
         passed[SECRET_HEADER] = session.secret
         async with self.inner.get(address, headers=passed, allow_redirects=False) as answer:
@@ -146,7 +153,7 @@ class Gateway:
             for name in _PASSED_BACK:
                 if name in answer.headers:
                     response.headers[name] = answer.headers[name]
-            page = tail.endswith(".html")
+            page = request.path.endswith(".html")
             response.headers["Cache-Control"] = "no-store" if page else "private, max-age=3600"
             response.headers.update(HEADERS)
             response.headers["Content-Security-Policy"] = self.guard.policy(request)

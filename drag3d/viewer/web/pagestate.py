@@ -71,6 +71,9 @@ class PageState:
         """What was given to the viewer, and when"""
         self.editing = False
         """Whether a cell of a table is being typed into: then tables stay as they are"""
+        self._left_tables = 0.0
+        """When that ended; 0: what was typed has been replaced by what came of it"""
+        state["tables"] = 0
 
     # ---- from the viewer to the page ------------------------------------------------------------------------------
 
@@ -135,9 +138,17 @@ class PageState:
             self.viewer.set_value(name, meant)
         self.state[f"value_{name}"] = shown(control, meant)
 
+    def edit_tables(self, on: bool) -> None:
+        """The focus is in a table, or has left it."""
+        self.editing, self._left_tables = on, 0.0 if on else time.monotonic()
+
     def tick(self) -> None:
         """Give what has come to rest to the viewer, and put back what it has not taken."""
         now = time.monotonic()
+        if self._left_tables and now - self._left_tables > RESTING:
+            self._left_tables = 0.0
+            self.refresh()
+            self.state["tables"] += 1  # the page makes the cells anew, without what was typed
         for name in [name for name, when in self._resting.items() if now - when > RESTING]:
             del self._resting[name]
             self.give(name, self.state[f"value_{name}"])
@@ -149,12 +160,6 @@ class PageState:
     def _put_back(self, key: str) -> None:
         self._doubtful.pop(key, None)
         self.state[key] = self._said.get(key)
-
-    def forget_tables(self) -> None:
-        """Send the tables anew: something was typed there that was no number."""
-        self._said.pop("points", None)
-        self._said.pop("box", None)
-        self.state["points"] = []
 
 
 def shown(control: Settable, value: Any) -> Any:

@@ -251,7 +251,7 @@ def _corners(control: Corners) -> None:
 def _coordinates(place: str, label: str, changed: str) -> None:
     html.Input(
         __events=["change"], change=changed,
-        raw_attrs=[f'v-for="(value, axis) in {place}" :key="axis" :value="value" :aria-label="{label}"',
+        raw_attrs=[f'v-for="(value, axis) in {place}" :key="`${{axis}} ${{tables}}`" :value="value" :aria-label="{label}"',
                    'inputmode="decimal" spellcheck="false" autocomplete="off"'],
     )  # fmt: skip
 

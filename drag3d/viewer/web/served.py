@@ -142,11 +142,10 @@ class Served:
             self.viewer.set_value("box", (corner, box[1]) if number == 0 else (box[0], corner))
 
     def _typed(self, place: tuple[float, ...], axis: Any, text: Any) -> tuple[float, ...] | None:
-        """``place`` with another coordinate; None, and the table is put right, if that is no number."""
+        """``place`` with another coordinate; None if that is no number."""
         try:
             value = finite(text)
         except ValueError:
-            self.page.forget_tables()
             return None
         if axis not in range(len(place)):
             return None
@@ -154,7 +153,7 @@ class Served:
 
     def on_editing(self, on: Any) -> None:
         """The focus is in a table, or has left it."""
-        self.page.editing = on is True
+        self.page.edit_tables(on is True)
 
     def on_offer(self, name: Any, what: Any) -> None:
         """An autosave shall be restored or forgotten."""
