@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import socket
 import sys
 import time
@@ -58,12 +59,10 @@ class Autosaves:
 
     def __init__(self, folder: Path):
         self.folder = folder
-        self._count = 0
 
     def new_name(self) -> str:
         """A name that nobody has."""
-        self._count += 1
-        return f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}-{self._count}"
+        return f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(4)}"
 
     def path(self, name: str) -> Path:
         """Of the session file."""

@@ -318,6 +318,7 @@ class Studio:
 
     def _begin_edit(self, edit: Edit) -> None:
         self.drive.forget()
+        self.keeping.keep(self.edits, at_once=True)  # a drag may have ended just now, and is left
         self.keeping.drop(self.edits.begin(edit))
 
     def _add_point(self, handle: asked.Place, target: asked.Place) -> None:

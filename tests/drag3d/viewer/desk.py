@@ -17,10 +17,12 @@ MOST_STEPS = 500
 class Desk:
     """Somebody at the window who draws everything at once."""
 
-    def __init__(self, source: str | Path, draws: bool = True, **options: Any):
+    def __init__(self, source: str | Path, draws: bool = True, lends: Desk | None = None, **options: Any):
         self.replies: list[Reply] = []
         self.draws, self.number, self.cancels = draws, 0, 0
         self.studio = Studio(WorkerOptions(str(source), **options), self._take, self._cancelled)
+        if lends is not None:  # generators, so that they are loaded once
+            self.studio.library._loaded.update(lends.studio.library._loaded)
         self.studio.begin()
 
     def ask(self, *intents: Intent) -> list[Reply]:
