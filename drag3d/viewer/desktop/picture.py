@@ -8,7 +8,7 @@ from typing import Any
 os.environ["QT_API"] = "pyside6"  # qtpy would take another Qt, if there is one
 
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QKeyEvent
+from PySide6.QtGui import QKeyEvent, QMouseEvent
 from PySide6.QtWidgets import QWidget
 from pyvistaqt import QtInteractor
 
@@ -23,6 +23,7 @@ class Picture(QtInteractor):
     def __init__(self, parent: QWidget):
         self._is_drawn = False
         super().__init__(parent, multi_samples=0, auto_update=False)
+        self.iren.untrack_click_position(side="left")  # at a double click PyVista would attach its style again
         self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         self.setAcceptDrops(False)
         self.setMinimumSize(200, 150)
@@ -48,6 +49,11 @@ class Picture(QtInteractor):
             super().paintGL()
         finally:
             self._in_paint = False
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        """pyvistaqt takes any release for that of the button which was pressed last."""
+        self._active_button = event.button()
+        super().mouseReleaseEvent(event)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Keys are the window's, see :mod:`drag3d.viewer.desktop.keys`; VTK's own hotkeys are not wanted."""
