@@ -90,10 +90,9 @@ class Gateway:
             raise Refused("the token in the address is wrong; open the address that the server printed")
         # A link on another site or in a mail does not get cookies sent along on the way; a click on our own page does.
         elsewhere = from_elsewhere(request)
-        response = notices.from_another_site() if elsewhere else web.Response(status=303, headers={"Location": "/"})
+        response: web.StreamResponse = notices.from_another_site() if elsewhere else _sent_to("/")
         if self.guard.token is not None:
             set_cookie(response, self.guard.token_cookie, token)
-        response.headers["Cache-Control"] = "no-store"
         return response
 
     async def front(self, request: web.Request) -> web.StreamResponse:
@@ -102,7 +101,9 @@ class Gateway:
             raise Refused("this address is for people, not for pictures or frames of other pages")
         if from_elsewhere(request):
             return notices.from_another_site()
-        owner = owner_of(request) or new_owner()
+        owner = owner_of(request)
+        if not owner:
+            return self._introduce(request)
         session = self.sessions.left_by(owner)
         if session is None:
             try:
@@ -112,14 +113,23 @@ class Gateway:
             except DidNotStart as trouble:
                 return notices.did_not_start(str(trouble))
         session.handed_out()
-        response = web.Response(status=303, headers={"Location": f"/s/{session.name}/index.html"})
-        response.headers["Cache-Control"] = "no-store"
+        response = _sent_to(f"/s/{session.name}/index.html")
         set_cookie(response, OWNER_COOKIE, owner, OWNER_DAYS)
+        return response
+
+    def _introduce(self, request: web.Request) -> web.StreamResponse:
+        """A browser gets its secret before a session is started for it: so it can reload while that takes its time."""
+        if "known" in request.query:
+            return notices.notice(
+                400, "Cookies are needed", "They tell your session from those of others.", "Try again"
+            )
+        response = _sent_to("/?known")
+        set_cookie(response, OWNER_COOKIE, new_owner(), OWNER_DAYS)
         return response
 
     async def to_page(self, request: web.Request) -> web.StreamResponse:
         """The page of a session has a name, or its relative addresses would lead nowhere."""
-        return web.Response(status=303, headers={"Location": f"/s/{request.match_info['session']}/index.html"})
+        return _sent_to(f"/s/{request.match_info['session']}/index.html")
 
     def _session(self, request: web.Request) -> BrowserSession | None:
         """The session of the address, None if it is over; Refused for all browsers but its own."""
@@ -226,6 +236,10 @@ class Gateway:
             raise web.HTTPNotFound
         headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
         return web.FileResponse(path, headers=headers)
+
+
+def _sent_to(address: str) -> web.Response:
+    return web.Response(status=303, headers={"Location": address, "Cache-Control": "no-store"})
 
 
 async def _carry(outer: web.WebSocketResponse, inner: aiohttp.ClientWebSocketResponse) -> None:

@@ -17,14 +17,11 @@ if TYPE_CHECKING:
 
 KINDS = ("press", "move", "release", "double", "wheel", "leave")
 BUTTONS = ("left", "middle", "right", "")
+KEYS = tuple(sorted({key for command in COMMANDS for key in command.keys}))
+"""All that do something; these the page keeps from the browser."""
 MOST_AT_ONCE = 500
 """Events in one message; a page sends a few."""
 FASTEST_WHEEL = 10.0
-
-
-def known_keys() -> list[str]:
-    """All keys that do something, for the page: these it keeps from the browser."""
-    return sorted({key for command in COMMANDS for key in command.keys})
 
 
 def take(viewer: Viewer, events: Any, size: tuple[int, int]) -> None:
@@ -33,7 +30,8 @@ def take(viewer: Viewer, events: Any, size: tuple[int, int]) -> None:
         if not isinstance(event, dict):
             continue
         if event.get("kind") == "key":
-            viewer.key(str(event.get("name", ""))[:40], event.get("down") is True)
+            if event.get("name") in KEYS:
+                viewer.key(event["name"], event.get("down") is True)
         elif pointer := _pointer(event, size):
             viewer.pointer(pointer)
 

@@ -55,7 +55,7 @@ INITIAL: dict[str, Any] = {
     "offers": [],
     "message": {"text": "", "level": "note", "serial": 0},
     "message_open": False,
-    "known_keys": gestures.known_keys(),
+    "known_keys": list(gestures.KEYS),
 }
 
 

@@ -113,7 +113,7 @@ def build_button(button: Button, tip_side: str) -> None:
     icon: Any = f"mdi-{command.icon}"
     if command.name == "start":
         icon = (f"{label} === 'Pause' ? 'mdi-pause' : 'mdi-play'",)
-        shared |= {"color": "primary", "variant": "flat"}
+        shared |= {"color": ("on.start ? 'primary' : undefined",), "variant": ("on.start ? 'flat' : 'tonal'",)}
     elif command.name == "compare":
         shared["color"] = ("comparing ? 'warning' : undefined",)
     if button.label:
@@ -249,11 +249,9 @@ def _corners(control: Corners) -> None:
 
 
 def _coordinates(place: str, label: str, changed: str) -> None:
-    html.Input(
-        __events=["change"], change=changed,
-        raw_attrs=[f'v-for="(value, axis) in {place}" :key="`${{axis}} ${{tables}}`" :value="value" :aria-label="{label}"',
-                   'inputmode="decimal" spellcheck="false" autocomplete="off"'],
-    )  # fmt: skip
+    each = f'v-for="(value, axis) in {place}" :key="`${{axis}} ${{tables}}`" :value="value" :aria-label="{label}"'
+    how = 'inputmode="decimal" spellcheck="false" autocomplete="off"'
+    html.Input(__events=["change"], change=changed, raw_attrs=[each, how])
 
 
 def _only_for(kinds: tuple[str, ...]) -> dict[str, Any]:

@@ -80,9 +80,12 @@ class Served:
         ):
             self.server.trigger(name)(self._guarded(getattr(self, f"on_{name}")))
         for name in SETTABLE:
-            self.server.state.change(f"value_{name}")(self._guarded(lambda name=name, **_: self.page.changed(name)))
+            self.server.state.change(f"value_{name}")(self._when_changed(name))
         self.server.controller.on_server_bind.add(self._only_for_the_front_door)
         self.server.controller.on_server_ready.add(self._ready)
+
+    def _when_changed(self, name: str) -> Callable[..., None]:
+        return self._guarded(lambda **_: self.page.changed(name))
 
     def _guarded(self, call: Callable[..., None]) -> Callable[..., None]:
         """Whatever a page sends, the session goes on; and the loop looks at once at what has become of it."""

@@ -23,6 +23,8 @@ START_SECONDS = 120.0
 END_SECONDS = 10.0
 JUST_OPENED = 30.0
 """Seconds that a page has to connect to a session; until then it is kept for that page."""
+NEVER_SEEN = 120.0
+"""Seconds after which a session ends whose page never came"""
 UPLOADS_KEPT = 2
 SESSION_COMMAND = (sys.executable, "-m", "drag3d.viewer.web.process")
 
@@ -66,6 +68,8 @@ class BrowserSession:
     port: int = 0
     connections: int = 0
     """Open websockets"""
+    known: bool = False
+    """Whether a page has ever connected"""
     seen: float = field(default_factory=time.monotonic)
     """When somebody last looked at it"""
     awaited: float = -math.inf
@@ -104,7 +108,7 @@ class BrowserSession:
     def entered(self) -> None:
         """A page has connected."""
         self.connections += 1
-        self.awaited = -math.inf
+        self.awaited, self.known = -math.inf, True
 
     def left(self) -> None:
         """A page is gone."""
@@ -174,7 +178,8 @@ class Sessions:
     make: Callable[[str, str, str], Setup]
     command: tuple[str, ...]
     _all: dict[str, BrowserSession] = field(default_factory=dict)
-    _starting: int = 0
+    _starting: dict[str, asyncio.Task[BrowserSession]] = field(default_factory=dict)
+    """By their owners"""
     _ending: set[asyncio.Task[None]] = field(default_factory=set)
 
     def find(self, name: str) -> BrowserSession | None:
@@ -188,15 +193,15 @@ class Sessions:
         return max(mine, key=lambda s: s.seen, default=None)
 
     async def new(self, owner: str) -> BrowserSession:
-        """Start one; NoPlace or DidNotStart."""
-        self._forget_the_dead()
-        if len(self._all) + self._starting >= self.most:
-            raise NoPlace
-        self._starting += 1
-        try:
-            return await self._start(owner)
-        finally:
-            self._starting -= 1
+        """Start one; NoPlace or DidNotStart. A browser that asks again meanwhile waits for the same one."""
+        task = self._starting.get(owner)
+        if task is None:
+            self._forget_the_dead()
+            if len(self._all) + len(self._starting) >= self.most:
+                raise NoPlace
+            task = self._starting[owner] = asyncio.create_task(self._start(owner))
+            task.add_done_callback(lambda _: self._starting.pop(owner, None))
+        return await asyncio.shield(task)
 
     async def _start(self, owner: str) -> BrowserSession:
         folder = Path(tempfile.mkdtemp(prefix="drag3d-web-"))
@@ -223,7 +228,8 @@ class Sessions:
             await asyncio.sleep(min(5.0, self.idle_seconds / 4))
             self._forget_the_dead()
             for session in list(self._all.values()):
-                if session.connections == 0 and time.monotonic() - session.seen > self.idle_seconds:
+                patience = self.idle_seconds if session.known else min(self.idle_seconds, NEVER_SEEN)
+                if session.connections == 0 and time.monotonic() - session.seen > patience:
                     self._end(session)
 
     def _forget_the_dead(self) -> None:
@@ -239,6 +245,9 @@ class Sessions:
 
     async def close(self) -> None:
         """End all of them."""
+        for task in list(self._starting.values()):
+            task.cancel()
+        await asyncio.gather(*self._starting.values(), return_exceptions=True)
         for session in list(self._all.values()):
             self._end(session)
         await asyncio.gather(*self._ending, return_exceptions=True)

@@ -66,9 +66,14 @@ class Browser:
         kept = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
         return {"Cookie": kept} if kept else {}
 
+    def front(self) -> Answer:
+        """What the front door answers; a browser that it does not know is sent there a second time, with a cookie."""
+        answer = self.ask("/")
+        return self.ask("/?known") if answer.headers["Location"] == "/?known" else answer
+
     def enter(self) -> str:
         """A session's address, ``/s/...``, through the front door."""
-        answer = self.ask("/")
+        answer = self.front()
         assert answer.status == 303, answer.text
         session = str(answer.headers["Location"]).removesuffix("/index.html")
         self.entered.append(session)

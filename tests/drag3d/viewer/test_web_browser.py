@@ -313,23 +313,33 @@ def test_two_people_at_once_do_not_see_or_disturb_each_other(anna: Person, serve
         ben.close()
 
 
-def test_on_a_sharp_screen_a_click_is_as_exact(server: Served, browser: Any, small_quadruped: Generator,
-                                               tmp_path: Path, small_model: Path) -> None:  # fmt: skip
-    with served(small_model, tmp_path) as other:
-        person = Person(browser, ratio=2.0)
-        person.open(other.address)
-        person.wait_for_shape()
-        person.key("r")
-        person.page.wait_for_timeout(500)
-        check_pick(person, small_quadruped)
-        assert person.page.evaluate("document.querySelector('.drag3d-stage img').naturalWidth") > 1400
-        if sys.platform.startswith("linux"):
-            below = descendants(other.process.pid)
-            assert len(below) >= 2, "a session and its worker"
-            other.process.kill()
-            other.process.wait(10)
-            assert gone(below), "they notice that the server is gone"
-        person.close()
+def test_a_server_that_is_killed_leaves_no_process_and_its_browser_finds_the_edit_again(
+    small_model: Path, small_quadruped: Generator, browser: Any, tmp_path: Path
+) -> None:
+    clara = Person(browser, ratio=2.0)
+    with served(small_model, tmp_path) as first:
+        clara.open(first.address)
+        clara.wait_for_shape()
+        clara.key("r")
+        clara.page.wait_for_timeout(500)
+        check_pick(clara, small_quadruped)  # on a screen of two pixels to one of the page
+        assert clara.page.evaluate("document.querySelector('.drag3d-stage img').naturalWidth") > 1400
+        points = clara.points()
+        clara.page.wait_for_timeout(1500)
+        below = descendants(first.process.pid) if sys.platform.startswith("linux") else []
+        first.process.kill()
+        first.process.wait(10)
+        assert gone(below), "they notice that the server is gone"
+        clara.page.get_by_role("alert").wait_for()
+        assert "The connection is gone" in clara.page.get_by_role("alert").inner_text()
+    with served(small_model, tmp_path) as second:
+        clara.open(second.address)
+        clara.wait_for_shape()
+        offer = clara.page.locator("[data-test=offer]")
+        offer.wait_for()
+        offer.get_by_text("Restore").click()
+        clara.until(lambda: clara.points() == points)
+    clara.close()
 
 
 def test_the_process_of_a_session_talks_to_the_front_door_only(anna: Person, server: Served) -> None:

@@ -7,9 +7,11 @@ import json
 import os
 import signal
 import socket
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import aiohttp
@@ -160,6 +162,21 @@ def test_a_session_whose_process_dies_has_ended_and_leaves_nothing(browser: Brow
     assert not folder.exists()
 
 
+def test_a_browser_that_reloads_while_its_session_starts_gets_that_one(browser: Browser) -> None:
+    browser.ask("/")
+    with ThreadPoolExecutor() as pool:
+        answers = list(pool.map(lambda _: browser.ask("/").headers["Location"], range(4)))
+    assert len(set(answers)) == 1
+    browser.entered.append(answers[0].removesuffix("/index.html"))
+    assert setup_of(browser, browser.entered[0])
+
+
+def test_a_browser_without_cookies_is_told_so(door: FrontDoor) -> None:
+    answer = door.browser().ask("/?known")
+    assert answer.status == 400
+    assert "Cookies" in answer.text
+
+
 # ---- who may come in ----------------------------------------------------------------------------------------------
 
 
@@ -242,7 +259,7 @@ def test_the_printed_address_lets_one_in_and_the_token_leaves_the_address(locked
         half = Browser(locked.port, {"drag3d_owner": browser.cookies["drag3d_owner"]})
         asyncio.run(talk(locked, half, session))
     full = locked.browser(cookies={f"drag3d_token_{locked.port}": token})
-    refusal = full.ask("/")
+    refusal = full.front()
     assert refusal.status == 503
     assert "All places are taken" in refusal.text
 
@@ -372,7 +389,7 @@ def test_a_session_that_nobody_looks_at_ends_and_makes_room(tmp_path: Path) -> N
         browser, other = door.browser(), door.browser()
         session = browser.enter()
         below = descendants(door.process.pid)
-        assert other.ask("/").status == 503
+        assert other.front().status == 503
         assert gone(below, 10)
         assert browser.ask(f"{session}/index.html").status == 404
         assert other.enter()
@@ -393,6 +410,13 @@ def test_what_cannot_be_listened_on_is_refused_in_one_line() -> None:
     ):
         with pytest.raises(InputError, match=words):
             listen(host, port)
+
+
+def test_neither_the_front_door_nor_a_sessions_window_imports_torch() -> None:
+    modules = ("serving", "gateway", "process", "served", "page", "frames")
+    lines = [f"import drag3d.viewer.web.{name}" for name in modules]
+    lines += ["import sys, drag3d.viewer.application", "sys.exit('torch' in sys.modules)"]
+    assert subprocess.run([sys.executable, "-c", "\n".join(lines)], check=False).returncode == 0
 
 
 def test_a_token_is_made_up_exactly_where_others_can_reach_the_server() -> None:

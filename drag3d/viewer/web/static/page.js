@@ -177,14 +177,40 @@
     }
   }
 
+  // ---- the connection ----
+
+  // trame would spin for ever. The session may still be there: after a sleep, or a network that was gone for a while.
+  function lost() {
+    document.body.innerHTML = '<main class="drag3d-lost" role="alert"><h1>The connection is gone</h1>'
+      + "<p>As soon as the server answers, the page comes back, and the edit with it.</p>"
+      + '<p><a href="">Try now</a></p></main>';
+    setInterval(async () => {
+      try {
+        await fetch(window.location.href, {cache: "no-store"});
+        window.location.reload();
+      } catch (error) {
+        // not yet
+      }
+    }, 2000);
+  }
+
   // ---- the page ----
 
+  let gone = false;
+
   function begin() {
+    if (gone) return;
+    if (view && !view.isConnected) {
+      gone = true;
+      lost();
+      return;
+    }
     const element = document.querySelector(".drag3d-view");
     if (window.trame && window.trame.state) known = new Set(window.trame.state.get("known_keys") || []);
     if (element && element !== view) attach(element);
     if (element && known.size) document.documentElement.dataset.drag3d = "ready";
   }
+  window.addEventListener("pagehide", () => { gone = true; });
   new MutationObserver(begin).observe(document.documentElement, {childList: true, subtree: true});
 
   window.drag3d = {download, upload, unfocus};
