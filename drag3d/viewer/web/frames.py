@@ -29,7 +29,7 @@ class Frames:
 
     def __init__(self, plotter: Any, scene: Scene):
         self._plotter, self._scene = plotter, scene
-        self._drawn = True
+        self._drawn, self._resized = True, False
         self._picture: NDArray[np.uint8] | None = None
         plotter.render_window.AddObserver("EndEvent", self._note)
 
@@ -50,7 +50,8 @@ class Frames:
     @property
     def img_cols_rows(self) -> tuple[NDArray[np.uint8], int, int]:
         """The picture (H, W, 3), its width and height."""
-        if self._scene.dirty:  # after a change of size: a picture of the old size would be stretched
+        if self._resized:  # a picture of the old size would be stretched
+            self._resized = False
             self._scene.render()
         if self._picture is None:
             self._picture = self._read()
@@ -78,7 +79,7 @@ class Frames:
         size = [min(LARGEST, max(SMALLEST, int(length))) for length in (width, height)]
         if size != list(self.size):
             self._plotter.window_size = size
-            self._scene.dirty = True
+            self._scene.dirty = self._resized = True
 
     def process_interaction_event(self, event: dict[str, Any]) -> None:
         """Not used: see above."""

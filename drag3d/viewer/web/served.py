@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from drag3d.viewer.commands import BY_NAME
 from drag3d.viewer.web import gestures
-from drag3d.viewer.web.frames import Frames, stream
+from drag3d.viewer.web.frames import PICTURES_A_SECOND, Frames, stream
 from drag3d.viewer.web.host import BrowserHost
 from drag3d.viewer.web.pagestate import SETTABLE, PageState, finite
 
@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 SECRET_HEADER = "X-Drag3D-Secret"
 TRIGGERS = ("events", "run", "give", "point", "corner", "editing", "offer", "export", "film", "cancel", "trouble")
 FIRST_SIZE = (960, 752)
-LIVELY, CALM = 1 / 60, 0.15
+NETWORK = 0.004
+"""Seconds between two pictures that the network gets at least"""
+LIVELY, CALM = 1 / PICTURES_A_SECOND, 0.15
 """Seconds between two looks at the worker: while something happens, and else"""
 LIVELY_FOR = 2.0
 """Seconds after the last change"""
@@ -234,9 +236,11 @@ class Served:
     async def _tick_on(self) -> None:
         while True:
             self._wake.clear()
+            began = time.monotonic()
             with self._surviving():
                 self.tick()
-            await asyncio.sleep(0.004)  # the network gets its turn
+            spent = time.monotonic() - began
+            await asyncio.sleep(max(NETWORK, 1 / PICTURES_A_SECOND - spent))  # more pictures would not be sent
             pause = LIVELY if time.monotonic() < self._lively_until else CALM
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), pause)

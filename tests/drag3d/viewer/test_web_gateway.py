@@ -434,3 +434,15 @@ def test_a_token_is_made_up_exactly_where_others_can_reach_the_server() -> None:
         finally:
             for one in sockets:
                 one.close()
+
+
+def test_what_is_missing_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    from drag3d.viewer.scene import probe
+    from drag3d.viewer.web import serving
+
+    monkeypatch.setattr(probe, "opengl_trouble", lambda: "no off-screen OpenGL")
+    with pytest.raises(InputError, match="^no off-screen OpenGL$"):
+        serving.serve(WebOptions("quadruped", port=0))
+    monkeypatch.setitem(serving.PACKAGES, "no_such_module_here", "no-such-package")
+    with pytest.raises(InputError, match="pip install no-such-package$"):
+        serving.serve(WebOptions("quadruped", port=0))
