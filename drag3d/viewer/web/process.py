@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,10 @@ def main() -> None:
     except Exception as error:
         _tell(told, trouble=f"{type(error).__name__}: {error}")
         raise
-    served.run()
+    try:
+        served.run()
+    finally:  # a front door that was killed cannot do it
+        shutil.rmtree(setup["folder"], ignore_errors=True)
 
 
 def _link(setup: dict[str, Any]) -> Any:

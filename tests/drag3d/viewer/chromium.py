@@ -68,7 +68,8 @@ def served(model: str | Path, folder: Path, *options: str) -> Iterator[Served]:
     """``drag3d view MODEL --web``, until the end of the block."""
     log = folder / "server.log"
     command = [sys.executable, "-m", "drag3d", "view", str(model), "--web", "--port", "0", *options]
-    environment = {**os.environ, "DRAG3D_STATE": str(folder / "state")}
+    (folder / "tmp").mkdir(exist_ok=True)
+    environment = {**os.environ, "DRAG3D_STATE": str(folder / "state"), "TMPDIR": str(folder / "tmp")}
     with log.open("w") as errors:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment)
     assert process.stdout is not None

@@ -92,7 +92,7 @@ class FrontDoor:
     def __init__(self, state: Path, **options: Any):
         import json
 
-        environment = {**os.environ, "DRAG3D_STATE": str(state / "autosave")}
+        environment = {**os.environ, "DRAG3D_STATE": str(state / "autosave"), "TMPDIR": str(state)}
         command = [sys.executable, "-c", _PROGRAM, json.dumps(options), str(STAND_IN)]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, text=True)
         assert self.process.stdout is not None

@@ -330,6 +330,7 @@ def test_a_server_that_is_killed_leaves_no_process_and_its_browser_finds_the_edi
         first.process.kill()
         first.process.wait(10)
         assert gone(below), "they notice that the server is gone"
+        assert not list((tmp_path / "tmp").glob("drag3d-web-*")), "and take their files along"
         clara.page.get_by_role("alert").wait_for()
         assert "The connection is gone" in clara.page.get_by_role("alert").inner_text()
     with served(small_model, tmp_path) as second:

@@ -441,8 +441,8 @@ def test_what_is_missing_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch) ->
     from drag3d.viewer.web import serving
 
     monkeypatch.setattr(probe, "opengl_trouble", lambda: "no off-screen OpenGL")
-    with pytest.raises(InputError, match="^no off-screen OpenGL$"):
+    with pytest.raises(InputError, match=r"^no off-screen OpenGL$"):
         serving.serve(WebOptions("quadruped", port=0))
     monkeypatch.setitem(serving.PACKAGES, "no_such_module_here", "no-such-package")
-    with pytest.raises(InputError, match="pip install no-such-package$"):
+    with pytest.raises(InputError, match=r"pip install no-such-package$"):
         serving.serve(WebOptions("quadruped", port=0))
