@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from get3d_models.generator import Generator
+from get3d_models.shape import Shape
 from get3d_models.triplanes import LocalPlanes, LocalTriplanes, Triplanes
 
 MARGIN_CELLS = 2
@@ -44,6 +45,10 @@ class SurfaceRefresh:
             surface = self.generator.surface(_geometry(self.planes), ws, self._field, deformation)
             self._surface = surface[0]
             return surface
+
+    def remember(self, shape: Shape) -> None:
+        """Let the next surface be sought near that of a shape of the same generator."""
+        self._field, self._surface = shape.grid_fields[0], shape.vertices
 
     def _everywhere(self, ws: Tensor, texture: Tensor | None) -> tuple[Triplanes, Tensor, Tensor]:
         planes = self.generator.triplanes(ws, texture)

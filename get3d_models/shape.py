@@ -40,8 +40,13 @@ class Shape:
         generator = self.generator
         with torch.no_grad():
             generator.check_surface()  # before the work, not after it
-            planes, ws = self.planes.geometry, self.latents.geometry[None]
-            return generator.surface(planes, ws, *generator.grid_fields(planes, ws))
+            return generator.surface(self.planes.geometry, self.latents.geometry[None], *self.grid_fields)
+
+    @cached_property
+    def grid_fields(self) -> tuple[Tensor, Tensor]:
+        """Signed field ``(V,)`` and deformation ``(V, 3)`` at every vertex of the generator's grid."""
+        with torch.no_grad():
+            return self.generator.grid_fields(self.planes.geometry, self.latents.geometry[None])
 
     @property
     def vertices(self) -> Tensor:

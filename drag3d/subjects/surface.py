@@ -11,6 +11,7 @@ from torch import Tensor
 from drag3d.subjects.spread import latent_spread
 from get3d_models.errors import InputError
 from get3d_models.generator import Generator, Latents
+from get3d_models.shape import Shape
 from get3d_models.triplanes import LocalPlanes, LocalTriplanes, Triplanes
 
 LATENTS_MOVED = ("geometry", "texture", "both")
@@ -128,7 +129,7 @@ class SurfaceSubject:
     ``latents_moved`` says which latents a drag may change: "geometry", "texture" or "both". ``features`` says in
     the same words from which planes features come: by default the geometry planes, and the texture planes where texture
     latents move.
-    Lengths are world units.
+    ``shape`` is that of the latents, from whoever has its mesh already. Lengths are world units.
     """
 
     def __init__(
@@ -137,6 +138,7 @@ class SurfaceSubject:
         latents: Latents,
         latents_moved: str = "geometry",
         features: str | None = None,
+        shape: Shape | None = None,
     ):
         if latents_moved not in LATENTS_MOVED:
             raise InputError(f"latents to move are {', '.join(LATENTS_MOVED)}, not {latents_moved!r}")
@@ -146,7 +148,7 @@ class SurfaceSubject:
             raise InputError("geometry features do not change with texture latents; follow texture features")
         planes = {"geometry": ("geometry",), "texture": ("texture",), "both": ("geometry", "texture")}
         self.generator = generator
-        shape = generator.shape(latents)
+        shape = generator.shape(latents) if shape is None else shape
         self.latents = shape.latents  # where the generator is
         self.latents_moved = latents_moved
         self.feature_planes = planes[features or latents_moved]

@@ -52,6 +52,9 @@ class LiveMesh:
     def __init__(self, session: Session):
         self.session = session
         self._refresh = SurfaceRefresh(session.generator)
+        if session.last_drag is not None:
+            before: Any = session.last_drag.before.latents
+            self._refresh.remember(session.shape_of(before))
 
     def __call__(self, feature_colors: FeatureColors | None) -> DrawnMesh:
         """The session's present mesh; its normals are averaged from faces, which costs a twentieth."""

@@ -103,3 +103,23 @@ def test_empty_and_full_shapes_are_extracted_in_full_before_and_after(ball: Ball
         ball.radius = value
         assert ball.same_as_from_scratch(refresh, ball.latents)
     assert refresh.was_full
+
+
+def test_a_known_shape_spares_the_first_full_extraction(ball: Ball) -> None:
+    refresh = SurfaceRefresh(ball.generator)
+    refresh.remember(ball.generator.shape(ball.generator.latents(0)))
+    ball.center = ball.center + torch.tensor([0.02, -0.01, 0.015])
+    assert ball.same_as_from_scratch(refresh, ball.latents)
+    assert not refresh.was_full
+
+
+def test_planes_of_the_surface_have_its_colours(ball: Ball) -> None:
+    refresh, latents = SurfaceRefresh(ball.generator), ball.generator.latents(0)
+    for _ in range(2):
+        vertices, _ = refresh(latents.geometry, ws_texture=latents.texture)
+        assert refresh.planes is not None and refresh.planes.texture is not None
+        with torch.no_grad():
+            colors = ball.generator.colors(refresh.planes.texture, latents.texture[None], vertices[None])[0]
+        ball.points = vertices[None]  # what the ball takes its features at
+        assert torch.allclose(colors, ball.generator.shape(latents).colors(vertices), atol=1e-5)
+    assert not refresh.was_full

@@ -140,7 +140,8 @@ class ShapeKind(Kind[Generator, Latents, Shape, Region]):
                 raise InputError(f"{name} is a setting for images; this model makes 3D shapes")
 
     def subject(self, latents: Latents, settings: DragSettings, latents_moved: str | None) -> SurfaceSubject:
-        return SurfaceSubject(self.generator, latents, self.latents_moved(latents_moved), settings.features)
+        moved = self.latents_moved(latents_moved)
+        return SurfaceSubject(self.generator, latents, moved, settings.features, self.shown(latents))
 
     def on_cpu(self, latents: Latents) -> Latents:
         return Latents(latents.geometry.cpu(), latents.texture.cpu())
