@@ -22,6 +22,7 @@ from drag3d.viewer.intents import (
     StopDrag,
     Undo,
 )
+from drag3d.viewer.scene import BACKGROUNDS
 
 if TYPE_CHECKING:
     from drag3d.viewer.application import Viewer
@@ -83,7 +84,7 @@ def next_point(viewer: Viewer) -> None:
 
 def next_background(viewer: Viewer) -> None:
     """Round and round."""
-    known = viewer.scene.backgrounds
+    known = BACKGROUNDS
     viewer.set_value("background", known[(known.index(viewer.background) + 1) % len(known)])
 
 

@@ -29,6 +29,7 @@ from drag3d.viewer.intents import (
 from drag3d.viewer.mirror import Mirror
 from drag3d.viewer.mouse import Mouse
 from drag3d.viewer.replies import Busy, Died, Document, ImageShown, Offers, Reply, Said, ShapeShown, Written
+from drag3d.viewer.scene import BACKGROUNDS
 from drag3d.viewer.tools import BoxTool, BrushTool, PointTool, Tool
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ class Viewer:
         self.tool_name: str = "point"
         self.selected: int = -1
         self.look: str = "textured"
-        self.background: str = scene.backgrounds[0]
+        self.background: str = BACKGROUNDS[0]
         self.chosen_constraint: str = ""
         self.held: set[str] = set()
         """Commands whose keys are down"""
@@ -277,7 +278,7 @@ class Viewer:
             self.look = value
             self.send(Look(value == "features"))
             self.scene.set_look(value)
-        elif name == "background" and value in self.scene.backgrounds:
+        elif name == "background" and value in BACKGROUNDS:
             self.background = value
             self.scene.set_background(value)
         elif name == "constraint" and value in dict(self.choices("constraint")):

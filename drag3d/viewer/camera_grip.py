@@ -20,6 +20,8 @@ class CameraGrip:
     way: Literal["orbit", "pan", "zoom"]
     x: float
     y: float
+    start: tuple[float, float]
+    """Where the button went down: zooming leaves what is there in its place"""
     moving: bool = False
 
     @classmethod
@@ -30,7 +32,7 @@ class CameraGrip:
             way = "zoom"
         elif event.button == "middle" or event.shift or scene.kind == "image":
             way = "pan"
-        return cls(scene, way, event.x, event.y)
+        return cls(scene, way, event.x, event.y, (event.x, event.y))
 
     def move(self, event: Pointer) -> None:
         """Follow the mouse."""
@@ -43,7 +45,7 @@ class CameraGrip:
         elif self.way == "pan":
             self.scene.pan(dx, dy)
         else:
-            self.scene.zoom(ZOOM_A_PIXEL**-dy, None, None)
+            self.scene.zoom(ZOOM_A_PIXEL**-dy, *self.start)
         self.x, self.y = event.x, event.y
 
     def release(self, event: Pointer, clicked: bool) -> None:

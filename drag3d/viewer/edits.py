@@ -82,9 +82,9 @@ class Edits:
 
     def begin(self, edit: Edit) -> list[Edit]:
         """Put an edit behind the present one and show it; returns those that are forgotten with this."""
+        gone = self.forget_later()
         if (before := self.current) is not None:
             before.left_at = before.session.history.position
-        gone = self.forget_later()
         self._all.append(edit)
         self._index += 1
         return gone + self._thin_out()

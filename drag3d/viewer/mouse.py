@@ -64,8 +64,10 @@ class Mouse:
         return self.viewer.mirror.shown is not None and not self.viewer.comparing
 
     def _press(self, event: Pointer) -> None:
-        if self.grip is not None:  # a second button
-            return
+        if self.grip is not None and self._pressed is not None:
+            if event.button != self._pressed.button:  # a second button
+                return
+            self.cancel()  # its release was lost, somewhere outside the window
         self._pressed, self._strayed = event, False
         if event.button == "left" and self._on_shape:
             self.grip = self.viewer.tool.grip(event)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from drag3d.viewer.intents import Place
 from drag3d.viewer.replies import Document, PointMark
+from drag3d.viewer.scene import BACKGROUNDS
 
 if TYPE_CHECKING:
     from drag3d.viewer.application import Viewer
@@ -109,5 +110,5 @@ def choices_of(viewer: Viewer, name: str) -> dict[str, str]:
     if name == "look":
         return {look: look for look in viewer.scene.looks}
     if name == "background":
-        return {name: name for name in viewer.scene.backgrounds}
+        return {name: name for name in BACKGROUNDS}
     return CHOICES.get(name, {})
