@@ -6,15 +6,14 @@ import os
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import replace
 from functools import singledispatchmethod
 from pathlib import Path
 
 from drag3d.session import Box, Session
-from drag3d.session.checks import changed_settings
 from drag3d.session.storage import SUFFIX
 from drag3d.session.summary import summary
 from drag3d.viewer import intents as asked
+from drag3d.viewer.configuring import changes_nothing, configure, take_settings
 from drag3d.viewer.documents import document
 from drag3d.viewer.drive import Drive, viewpoint
 from drag3d.viewer.edits import Edit, Edits, Mark
@@ -105,7 +104,7 @@ class Studio:
         elif isinstance(intent, END_IT):
             self._end_drag()
             self._do(intent)
-        elif not (isinstance(intent, asked.Configure) and self._changes_nothing(intent)):
+        elif not (isinstance(intent, asked.Configure) and changes_nothing(self._session, intent.changes)):
             self._interrupted(intent)
 
     def _interrupted(self, intent: asked.Intent) -> None:
@@ -209,15 +208,7 @@ class Studio:
 
     @_do.register
     def _(self, intent: asked.Configure) -> None:
-        session, changes = self._session, dict(intent.changes)
-        moved = changes.pop("latents_moved", session.latents_moved)
-        before = session.settings
-        session.settings = changed_settings(before, _with_defaults(changes))
-        try:
-            session.latents_moved = moved
-        except InputError:
-            session.settings = before
-            raise
+        configure(self._session, intent.changes)
 
     @_do.register
     def _(self, intent: asked.Undo) -> None:
@@ -301,7 +292,7 @@ class Studio:
         finally:
             self.send(Busy(""))
         if before is not None and before.session.kind == session.kind:
-            _take_settings(session, before.session)
+            take_settings(session, before.session)
         self._begin_edit(Edit(session, model, f"seed {session.seed}"))
 
     def _open(self, name: str) -> None:
@@ -350,10 +341,6 @@ class Studio:
         if result is not None:
             self._say("done" if result.reason == "arrived" else "note", summary(self._session))
 
-    def _changes_nothing(self, intent: asked.Configure) -> bool:
-        now = {**vars(self._session.settings), "latents_moved": self._session.latents_moved}
-        return all(name in now and now[name] == value for name, value in _with_defaults(intent.changes).items())
-
     def _write(self, path: Path, write: Callable[[], None]) -> None:
         try:
             write()
@@ -395,20 +382,3 @@ class Studio:
             if os.environ.get(TRACEBACK_SWITCH):
                 traceback.print_exc()
             self._say("error", str(InputError(f"unexpected {type(error).__name__}: {error}"))[:400])
-
-
-def _with_defaults(changes: dict[str, object]) -> dict[str, object]:
-    """None stands for what is usual, also of settings that know no None."""
-    from drag3d.core import DragSettings
-
-    usual = {**vars(DragSettings()), "latents_moved": None}
-    return {name: usual.get(name) if value is None else value for name, value in changes.items()}
-
-
-def _take_settings(session: Session, before: Session) -> None:
-    """Of the session before, where another model can have them."""
-    try:
-        session.settings = replace(before.settings)
-        session.latents_moved = before.latents_moved
-    except InputError:
-        pass

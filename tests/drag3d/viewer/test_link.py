@@ -94,6 +94,7 @@ def test_a_worker_answers_and_leaves(start: Callable[[], Link], tmp_path: Path) 
 
 
 @unix
+@pytest.mark.slow
 def test_a_killed_worker_has_died_once_and_its_edit_is_offered(start: Callable[[], Link], tmp_path: Path) -> None:
     link = start()
     link.send(asked.AddPoint(EAR, FAR))
