@@ -64,6 +64,11 @@ def open_window(link: Any, restart: Callable[[], Any]) -> Window:
 
 def _close_on_signals(window: Window) -> None:
     """Ctrl-C in the terminal, and being asked to end, close the window as its own button does."""
+    from PySide6.QtCore import QTimer
+
+    def soon(*_: object) -> None:  # a signal may come in the middle of a frame
+        QTimer.singleShot(0, window.close)
+
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         with suppress(AttributeError, ValueError):  # Windows has no SIGHUP; not every thread may ask for signals
-            signal.signal(getattr(signal, name), lambda *_: window.close())
+            signal.signal(getattr(signal, name), soon)

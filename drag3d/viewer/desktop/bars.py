@@ -97,4 +97,5 @@ def offer_text(offer: Autosaved, now: float) -> str:
     then, today = time.localtime(offer.when), time.localtime(now)
     form = "%H:%M" if then[:3] == today[:3] else "%d %B %Y, %H:%M"
     changes = f"{offer.edits} change{'' if offer.edits == 1 else 's'}"
-    return f"An unsaved edit of {offer.model}, {time.strftime(form, then)}, {changes}"
+    model = offer.model.replace("\\", "/").rpartition("/")[2]
+    return f"An unsaved edit of {model}, {time.strftime(form, then)}, {changes}"

@@ -233,11 +233,13 @@ class StatusLine:
             self.message.setToolTip(last.text)
             self.message.setStyleSheet(f"color: {theme.LEVELS[last.level]}")
         busy = mirror.busy
-        for widget in (self.busy, self.bar):
-            widget.setVisible(bool(busy.text))
+        # A bar that runs to and fro would have the whole window put together anew at every move, picture and all: on a
+        # machine without a GPU that takes from the worker what it loads with.
+        self.bar.setVisible(bool(busy.text) and busy.total > 0)
+        self.busy.setVisible(bool(busy.text))
         self.cancel.setVisible(bool(busy.text) and not busy.text.startswith("loading"))
-        self.busy.setText(busy.text)
-        self.bar.setRange(0, busy.total)
+        self.busy.setText(busy.text if busy.total else f"{busy.text} ...")
+        self.bar.setRange(0, max(1, busy.total))
         self.bar.setValue(busy.done)
 
     def tick(self) -> None:

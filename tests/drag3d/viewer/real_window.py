@@ -57,6 +57,8 @@ class RealWindow:
         viewer = self.viewer
         if viewer.mirror.document.progress.state != "idle":
             viewer.run("stop")
+        for offer in viewer.mirror.offers:
+            viewer.dismiss(offer.name)
         viewer.compare(False)
         viewer.points.cancel()
         viewer.set_value("constraint", "")

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import itertools
 import math
+import os
+import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -271,10 +274,6 @@ def test_a_double_click_leaves_the_mouse_to_the_viewer(desk: RealWindow) -> None
 
 
 def test_the_loop_never_waits_for_the_worker(desk: RealWindow) -> None:
-    import os
-    import signal
-    import time
-
     pid = desk.viewer.link.pid
     os.kill(pid, signal.SIGSTOP)  # as busy as a worker can be
     try:
@@ -285,6 +284,66 @@ def test_the_loop_never_waits_for_the_worker(desk: RealWindow) -> None:
         assert time.monotonic() - begun < 3
     finally:
         os.kill(pid, signal.SIGCONT)
+
+
+def test_a_worker_that_dies_is_started_again_and_nothing_is_lost(desk: RealWindow) -> None:
+    with_point(desk)
+    handle = desk.document.points[0].handle
+    desk.look(1.5)  # until it has been autosaved
+    os.kill(desk.viewer.link.pid, signal.SIGKILL)
+    desk.until(lambda: desk.viewer.dead)
+    desk.until(desk.window.bars.isVisible)
+    desk.click_widget(desk.window.bars.bars[0].buttons["Restart"])
+    desk.until(lambda: len(desk.document.points) == 1, 60)
+    assert np.allclose(desk.document.points[0].handle, handle, atol=1e-6)
+    desk.look()
+    assert not any("Restart" in bar.buttons for bar in desk.window.bars.bars)
+
+
+def test_an_offer_is_a_bar_that_can_be_put_off(desk: RealWindow) -> None:
+    from drag3d.viewer.replies import Autosaved
+
+    desk.viewer.mirror.offers = (Autosaved("nothing", "quadruped", time.time(), 5),)
+    desk.viewer.select_point(None)
+    desk.until(desk.window.bars.isVisible)
+    (bar,) = desk.window.bars.bars
+    assert bar.text.endswith("5 changes")
+    assert list(bar.buttons) == ["Restore", "Discard", "Later"]
+    desk.click_widget(bar.buttons["Later"])
+    desk.until(lambda: not desk.window.bars.isVisible())
+
+
+@pytest.mark.parametrize("size", [(1280, 800), (1920, 1080)])
+def test_all_controls_have_their_place(desk: RealWindow, size: tuple[int, int]) -> None:
+    desk.window.resize(*size)
+    for section in desk.window.panel.sections:
+        section.unfold(True)
+    desk.look(0.3)
+    try:
+        fields = [bound.field for bound in desk.window.binder.bound if bound.field.isVisible()]
+        assert len(fields) > 50
+        toolbar = [field for field in fields if desk.window.toolbar.isAncestorOf(field)]
+        assert len(toolbar) >= 15
+        for parent, inside in ((desk.window.toolbar, toolbar), (desk.window.panel.widget(), fields)):
+            seen = [field for field in inside if parent.isAncestorOf(field)]
+            places = [(field, rectangle(field, parent)) for field in seen]
+            for field, place in places:
+                assert parent.rect().contains(place), field
+                others = [other for other, there in places if other is not field and there.intersects(place)]
+                assert not others, (field, others)
+        picture = rectangle(desk.window.picture, desk.window)
+        assert picture.width() > 0.7 * size[0]
+    finally:
+        desk.window.resize(*x_display.SIZE)
+        for section in desk.window.panel.sections:
+            section.unfold(section.section.open)
+
+
+def rectangle(widget, parent):  # type: ignore[no-untyped-def]
+    """Where a widget is in a parent."""
+    from PySide6.QtCore import QPoint, QRect
+
+    return QRect(widget.mapTo(parent, QPoint(0, 0)), widget.size())
 
 
 def button(desk: RealWindow, command: str):  # type: ignore[no-untyped-def]

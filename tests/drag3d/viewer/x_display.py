@@ -33,11 +33,12 @@ def why_not() -> str:
 
 
 class XDisplay:
-    """An Xvfb on a free display number; it ends with :meth:`stop`, or with this process."""
+    """An Xvfb on a free display number; it ends with :meth:`stop`, with this process, or with its last client."""
 
-    def __init__(self, width: int = SIZE[0], height: int = SIZE[1]):
+    def __init__(self, width: int = SIZE[0], height: int = SIZE[1], for_one_client: bool = False):
         reading, writing = os.pipe()
-        screen = ("-screen", "0", f"{width}x{height}x24", "-nolisten", "tcp", "-noreset")
+        ending = "-terminate" if for_one_client else "-noreset"
+        screen = ("-screen", "0", f"{width}x{height}x24", "-nolisten", "tcp", ending)
         self._server = subprocess.Popen(
             ["Xvfb", "-displayfd", str(writing), *screen], pass_fds=[writing], stderr=subprocess.DEVNULL
         )
@@ -48,7 +49,8 @@ class XDisplay:
             self.stop()
             raise RuntimeError("Xvfb does not start")
         self.name = f":{number}"
-        atexit.register(self.stop)
+        if not for_one_client:
+            atexit.register(self.stop)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -91,5 +93,8 @@ class XDisplay:
 
 @functools.cache
 def shared_display() -> XDisplay:
-    """One for all windows of this process: Qt stays with the display that it saw first."""
-    return XDisplay()
+    """One for all windows of this process: Qt stays with the display that it saw first.
+
+    Qt, which dies noisily if its display goes before it, is the client with which it ends.
+    """
+    return XDisplay(for_one_client=True)
