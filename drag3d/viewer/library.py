@@ -29,12 +29,7 @@ class Library:
         """The generator of one of :attr:`models`; InputError for others. The last three are kept."""
         if model not in self.models:
             raise InputError(f"the model {model[:120]!r} cannot be chosen here; choose {' or '.join(self.models)}")
-        found = self._loaded.pop(model, None)
-        if found is None:
-            found = load(model, device=chosen_device(self.options.device))
-            self._loaded = dict(list(self._loaded.items())[1 - MOST_LOADED :])
-        self._loaded[model] = found
-        return found
+        return self._made(model)
 
     def is_loaded(self, model: str) -> bool:
         """Whether it takes no time to have it."""
@@ -48,6 +43,9 @@ class Library:
         record = read_session(path)
         if model in self.models:
             self.generator(model)
+        elif model and self.options.open_paths:  # of an earlier run, which was started with it
+            self._made(model)
+            self.models = (*self.models, model)
         for name, generator in self._loaded.items():
             if generator.fingerprint == record.fingerprint:
                 return Session.open(path, generator), name
@@ -73,3 +71,11 @@ class Library:
         if os.path.commonpath([folder, real]) != folder or real == folder:
             raise InputError(f"the file {os.path.basename(path)[:80]!r} lies outside of the folder for files")
         return Path(real)
+
+    def _made(self, model: str) -> Any:
+        found = self._loaded.pop(model, None)
+        if found is None:
+            found = load(model, device=chosen_device(self.options.device))
+            self._loaded = dict(list(self._loaded.items())[1 - MOST_LOADED :])
+        self._loaded[model] = found
+        return found

@@ -13,7 +13,7 @@ from drag3d.session import Box, Session
 from drag3d.session.storage import SUFFIX
 from drag3d.session.summary import summary
 from drag3d.viewer import intents as asked
-from drag3d.viewer.configuring import changes_nothing, configure, take_settings
+from drag3d.viewer.configuring import changes_nothing, configure
 from drag3d.viewer.documents import document
 from drag3d.viewer.drive import Drive, viewpoint
 from drag3d.viewer.edits import Edit, Edits, Mark
@@ -21,6 +21,7 @@ from drag3d.viewer.keeping import Keeping
 from drag3d.viewer.library import Library
 from drag3d.viewer.link import WorkerOptions
 from drag3d.viewer.mirroring import mirrored
+from drag3d.viewer.opening import Opening
 from drag3d.viewer.painting import paint
 from drag3d.viewer.replies import Busy, Level, Offers, Reply, Said, Written
 from drag3d.viewer.showing import Showing
@@ -56,7 +57,7 @@ class Studio:
     ):
         self.options, self.send = options, send
         self.edits, self.drive, self.library = Edits(), Drive(), Library(options)
-        self.showing, self.writer = Showing(send), Writer(send, cancelled)
+        self.opening, self.showing, self.writer = Opening(self.library, send), Showing(send), Writer(send, cancelled)
         self.keeping = Keeping(options.autosaves, self._say)
         self.answered, self.ended = 0, False
         self._document_from = 0.0
@@ -66,11 +67,11 @@ class Studio:
         self.send(Offers(self.keeping.offered()))
         source = self.options.source
         if source.endswith(SUFFIX):
-            self._attempt(lambda: self._open(source))
+            self._attempt(lambda: self._begin_edit(self.opening.opened(source)))
         else:
             options = self.options
             first = asked.Generate(options.seed, options.texture_seed, options.truncation, options.label, source)
-            self._attempt(lambda: self._generate(first))
+            self._attempt(lambda: self._begin_edit(self.opening.generated(first, None)))
         self._attempt(self._tell)
 
     @property
@@ -88,10 +89,10 @@ class Studio:
 
     def perform(self, number: int, intent: asked.Intent) -> None:
         """Carry an intent out, or say why not; a document follows, and what it changed."""
-        before = self._mark()
+        before = None if self.edits.current is None else Mark(self._session)
         self._attempt(lambda: self._perform(intent))
         self.answered = number
-        if before is not None and self.edits.current is not None and not before.same(self._current.session, False):
+        if before is not None and self.edits.current is not None and not before.same(self._session, False):
             travelled = isinstance(intent, asked.Undo | asked.Redo)
             self.keeping.drop([] if travelled else self.edits.forget_later())
         self._attempt(self._tell)
@@ -126,17 +127,15 @@ class Studio:
 
     @_do.register
     def _(self, intent: asked.Generate) -> None:
-        self._generate(intent)
+        self._begin_edit(self.opening.generated(intent, self.edits.current))
 
     @_do.register
     def _(self, intent: asked.OpenSession) -> None:
-        self._open(intent.path)
+        self._begin_edit(self.opening.opened(intent.path))
 
     @_do.register
     def _(self, intent: asked.RestoreAutosave) -> None:
-        path, model = self.keeping.found(intent.name)
-        session, model = self._loaded(path, model)
-        self._begin_edit(Edit(session, model, f"restore seed {session.seed}", restored=intent.name))
+        self._begin_edit(self.opening.restored(intent.name, *self.keeping.found(intent.name)))
         self.send(Offers(self.keeping.offered(without=intent.name)))
 
     @_do.register
@@ -273,39 +272,6 @@ class Studio:
     @property
     def _session(self) -> Session:
         return self._current.session
-
-    def _mark(self) -> Mark | None:
-        return None if self.edits.current is None else Mark(self._current.session)
-
-    def _generate(self, intent: asked.Generate) -> None:
-        before = self.edits.current
-        model = intent.model if intent.model is not None else self._current.model
-        if not self.library.is_loaded(model):
-            self.send(Busy(f"loading {os.path.basename(model) or model}"))
-        try:
-            generator = self.library.generator(model)
-            shape = generator.kind == "shape"
-            session = Session(
-                generator, intent.seed, intent.texture_seed if shape else None, intent.truncation,
-                label=None if shape else intent.label,
-            )  # fmt: skip
-        finally:
-            self.send(Busy(""))
-        if before is not None and before.session.kind == session.kind:
-            take_settings(session, before.session)
-        self._begin_edit(Edit(session, model, f"seed {session.seed}"))
-
-    def _open(self, name: str) -> None:
-        path = self.library.place(name)
-        session, model = self._loaded(path)
-        self._begin_edit(Edit(session, model, f"open {path.name}", path=str(path), saved=Mark(session)))
-
-    def _loaded(self, path: Path, model: str = "") -> tuple[Session, str]:
-        self.send(Busy(f"opening {path.name}"))
-        try:
-            return self.library.session(path, model)
-        finally:
-            self.send(Busy(""))
 
     def _begin_edit(self, edit: Edit) -> None:
         self.drive.forget()

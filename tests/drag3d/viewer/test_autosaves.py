@@ -16,6 +16,8 @@ from desk import Desk, said
 from drag3d.viewer import intents as asked
 from drag3d.viewer.autosaves import MOST_KEPT, Autosaves, born, default_folder, is_running, offered
 from drag3d.viewer.replies import Offers
+from get3d_models import Generator
+from get3d_models.checkpoint import write_generator
 
 EAR, ABOVE = (0.114, 0.233, 0.136), (0.114, 0.333, 0.136)
 NOBODY = 2**22 + 1
@@ -159,6 +161,21 @@ def test_restoring_takes_an_autosave_over(small_model: Path, tmp_path: Path) -> 
     assert other.document.unsaved and other.document.path == "" and other.last(Offers).autosaves == ()
     assert len(names(tmp_path)) == 1 and names(tmp_path) != before, "it is the new process's own now"
     assert "error" in {reply.level for reply in other.ask(asked.RestoreAutosave(offer.name)) if hasattr(reply, "level")}
+
+
+def test_an_autosave_brings_its_model_along(small_model: Path, quadruped: Generator, tmp_path: Path) -> None:
+    other_model = tmp_path / "other.safetensors"
+    write_generator(other_model, quadruped.with_config(grid_resolution=12))
+    folder = tmp_path / "autosave"
+    desk = Desk(other_model, seed=3, autosaves=folder)
+    desk.ask(asked.SetBox((-1, 0, -1), (1, 1, 1)))
+    orphaned(folder)
+    for free, errors in ((False, 1), (True, 0)):
+        other = Desk(small_model, seed=1, autosaves=folder, models=(str(small_model),), open_paths=free)
+        name = other.last(Offers).autosaves[0].name
+        assert len(said(other.ask(asked.RestoreAutosave(name)), "error")) == errors
+        assert (other.document.model == str(other_model)) == free
+        assert other.document.has_region == free
 
 
 def test_discarding_forgets_only_what_is_offered(small_model: Path, tmp_path: Path) -> None:
