@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,6 +11,9 @@ from torch import Tensor
 PROBE = 0.01
 DAMPINGS = (0.1, 1.0, 10.0, 100.0, 1000.0)
 GUIDING_STEPS = 8
+
+Guide = tuple[int | Sequence[int], Tensor]
+"""Numbers of keypoints, and where they should be ``(K, D)``; of a single one ``(D,)``"""
 
 
 @dataclass(frozen=True)
@@ -80,12 +83,13 @@ def _bounded_step(bounds: Bounds, shares: Tensor, matrix: Tensor, pull: Tensor) 
 def guided(bounds: Bounds, shares: Tensor, keypoint: Callable[[Tensor], Tensor], position: Tensor) -> Tensor:
     """The shares nearest to ``shares (P,)`` that have a keypoint at a position ``(D,)``, as nearly as bounds allow.
 
-    ``keypoint`` gives its place ``(D,)`` for shares, with a graph.
+    Or several keypoints at positions ``(K, D)``. ``keypoint`` gives their places for shares, with a graph.
     """
-    origin, dimensions = shares, len(position)
+    origin, position = shares, position.flatten()
+    dimensions = len(position)
     for _ in range(GUIDING_STEPS):
         variable = shares.clone().requires_grad_(True)
-        there = keypoint(variable)
+        there = keypoint(variable).flatten()
         rows = [torch.autograd.grad(there[a], variable, retain_graph=True)[0] for a in range(dimensions)]
         slope = torch.stack(rows)
         wanted = position - there.detach() + slope @ (shares - origin)

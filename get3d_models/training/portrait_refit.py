@@ -8,7 +8,7 @@ from torch import Tensor
 
 from get3d_models.errors import InputError
 from get3d_models.training import portrait as teacher
-from get3d_models.training.least_squares import Bounds, Problem, descend, guided
+from get3d_models.training.least_squares import Bounds, Guide, Problem, descend, guided
 
 MARGIN = 0.15
 """How far beyond their ranges places and sizes may go, in lengths of the range: an edit may do what no sample does."""
@@ -42,14 +42,14 @@ FEATURES: tuple[tuple[str, ...], ...] = (
 PLACES = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
-def refit(image: Tensor, start: Tensor, guide: tuple[int, Tensor] | None = None, seed: int = 0) -> tuple[Tensor, float]:
+def refit(image: Tensor, start: Tensor, guide: Guide | None = None, seed: int = 0) -> tuple[Tensor, float]:
     """Parameters ``(1, P)`` of the portrait that is most like ``image (3, R, R)`` in [0, 1], and how like: mean error.
 
     Levenberg-Marquardt on the parameters, from coarse pictures to fine ones, and from several starts: the parameters
     ``start (1, P)`` of the picture before the edit, the same with pose, hair and features put where they fit best among
-    a few places, and with ``guide`` (number and place ``(2,)`` of a keypoint, in unit coordinates) the nearest portrait
-    that has this keypoint there. Which of the starts gives the answer depends only on how well it fits. Raises
-    InputError for a picture that is not square, or whose edge is no multiple of 128.
+    a few places, and with ``guide`` (numbers and places ``(K, 2)`` of keypoints, or those of one, in unit coordinates)
+    the nearest portrait that has them there. Which of the starts gives the answer depends only on how well it fits.
+    Raises InputError for a picture that is not square, or whose edge is no multiple of 128.
     """
     if image.shape != (3, image.shape[-1], image.shape[-1]) or image.shape[-1] % RESOLUTIONS[-1]:
         raise InputError(f"a portrait to fit is (3, R, R) with R a multiple of 128, not {tuple(image.shape)}")
@@ -59,8 +59,15 @@ def refit(image: Tensor, start: Tensor, guide: tuple[int, Tensor] | None = None,
     before = bounds.inside(_shares(start.cpu()))
     starts = [before]
     if guide is not None:
-        number, place = guide
-        starts.append(guided(bounds, before, lambda s: teacher.keypoints(_parameters(s[None]))[0, number], place.cpu()))
+        numbers, places = guide
+        starts.append(
+            guided(
+                bounds,
+                before,
+                lambda s: teacher.keypoints(_parameters(s[None]))[0, numbers],
+                places.cpu(),
+            )
+        )
     coarse, middle, fine = (_problem(image, resolution, random) for resolution in RESOLUTIONS)
     starts.append(_replaced(before, POSE + FEATURES, coarse))
     rough = _best([descend(coarse, shares, COARSE_STEPS) for shares in starts])

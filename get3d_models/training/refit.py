@@ -9,7 +9,7 @@ from torch import Tensor
 from get3d_models.errors import InputError
 from get3d_models.shape import Shape
 from get3d_models.training import quadruped as teacher
-from get3d_models.training.least_squares import Bounds, Problem, descend, guided
+from get3d_models.training.least_squares import Bounds, Guide, Problem, descend, guided
 from get3d_models.training.quadruped_lesson import DISTANCE_SCALE
 
 MARGIN = 0.15
@@ -30,15 +30,15 @@ LIMBS: tuple[tuple[str, ...], ...] = (
 LIMB_PLACES = (0.1, 0.37, 0.63, 0.9)
 
 
-def refit(shape: Shape, start: Tensor, guide: tuple[int, Tensor] | None = None, seed: int = 0) -> tuple[Tensor, float]:
+def refit(shape: Shape, start: Tensor, guide: Guide | None = None, seed: int = 0) -> tuple[Tensor, float]:
     """Shape parameters ``(1, P)`` whose animal is nearest to ``shape``, and how near: mean error of distances.
 
     Levenberg-Marquardt on the parameters, from several starts: the parameters ``start (1, P)`` of the shape before the
-    edit, the same with every limb put where it fits best among a few places, and with ``guide`` (number and position
-    ``(3,)`` of a keypoint) the animal that has this keypoint there. Each is fitted twice: to distances from the mesh,
-    clamped so widely that a limb elsewhere still attracts; then to the signed field around both surfaces, where it is
-    metric by training and knows more than the mesh's triangles. Which of the starts gives the answer depends only on
-    how well it fits. Lengths are world units. Raises InputError for a shape without a surface.
+    edit, the same with every limb put where it fits best among a few places, and with ``guide`` (numbers and positions
+    ``(K, 3)`` of keypoints, or those of one) the animal that has them there. Each is fitted twice: to distances from
+    the mesh, clamped so widely that a limb elsewhere still attracts; then to the signed field around both surfaces,
+    where it is metric by training and knows more than the mesh's triangles. Which of the starts gives the answer
+    depends only on how well it fits. Lengths are world units. Raises InputError for a shape without a surface.
     """
     if len(shape.vertices) == 0:
         raise InputError("there is no surface to fit the teacher to: the shape is empty")
@@ -48,9 +48,14 @@ def refit(shape: Shape, start: Tensor, guide: tuple[int, Tensor] | None = None, 
     problem = _problem(points, distance, WIDE_BAND)
     starts = [before, _limbs_replaced(before, problem)]
     if guide is not None:
-        number, place = guide
+        numbers, places = guide
         starts.append(
-            guided(_bounds(), before, lambda s: teacher.keypoints(_parameters(s[None]))[0, number], place.cpu())
+            guided(
+                _bounds(),
+                before,
+                lambda s: teacher.keypoints(_parameters(s[None]))[0, numbers],
+                places.cpu(),
+            )
         )
     rough = [descend(problem, s, WIDE_STEPS) for s in starts]
     least = min(error for _, error in rough)
