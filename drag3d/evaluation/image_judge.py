@@ -1,27 +1,23 @@
-"""Judging an edit of an image by the teacher and by the pixels before and after; no tracker has a say.
+"""Judging an edit of an image by the teacher; no tracker has a say.
 
 Lengths are pixels of an image 256 wide, whatever the generator's width is.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from drag3d.evaluation.yardstick import Verdict
-from get3d_models.stylegan2 import ImageGenerator, ImageLatents
+from drag3d.evaluation.images import WIDTH, picture
+from drag3d.evaluation.keypoint_drags import Verdict
+from get3d_models.stylegan2 import ImageGenerator
 from get3d_models.training import portrait as teacher
 from get3d_models.training.portrait_refit import refit
 
-WIDTH = 256
 REACHED = 5.0
 """A keypoint this near to the target has been dragged there."""
-REGION = 48.0
-"""What is farther than this from handle and target should not have changed."""
 
 
 @dataclass(frozen=True)
@@ -33,63 +29,46 @@ class ImageBaseline:
     parameters: Tensor
     """(1, P) the teacher's, re-fitted"""
     error: float
-    """How far the re-fitted keypoint is from the teacher's own: what the judge cannot know better"""
+    """How far the re-fitted keypoints are from the teacher's own, on average: what the judge cannot know better"""
+
+    @property
+    def original(self) -> Tensor:
+        """The image."""
+        return self.image
 
 
 @dataclass(frozen=True)
 class ImageVerdict(Verdict):
-    """One edit; lengths in pixels of an image 256 wide, changes of colours and errors of the fit in [0, 1]."""
+    """One edit; errors of the fit are those of colours in [0, 1]."""
 
     keypoint_before: float
-    """From the keypoint of the re-fitted teacher of the unedited image to the target"""
+    """From the keypoints of the re-fitted teacher of the unedited image to the targets, on average"""
     shown: bool
-    """Whether the edited image shows the keypoint, by the re-fitted teacher; if not, its place means nothing"""
+    """Whether the edited image shows all keypoints, by the re-fitted teacher; if not, their place means nothing"""
 
 
-def picture(generator: ImageGenerator, latents: ImageLatents) -> Tensor:
-    """The image of latents, ``(3, H, W)`` in [0, 1] on the CPU."""
-    with torch.no_grad():
-        image = generator.image(latents.rows.to(generator.device)[None])[0]
-    return (image * 0.5 + 0.5).clamp(0.0, 1.0).cpu()
-
-
-def judge_unedited(generator: ImageGenerator, seed: int, keypoint: str) -> ImageBaseline:
-    """What the judge makes of the sample of ``seed`` before it is edited."""
+def judge_unedited(generator: ImageGenerator, seed: int, names: Sequence[str]) -> ImageBaseline:
+    """What the judge makes of the sample of ``seed`` before keypoints of it are edited."""
     true = teacher.parameters_from_latent(generator.code(seed).cpu(), teacher.PARAMETERS)
     image = picture(generator, generator.latents(seed))
     found, _ = refit(image, true)
-    number = teacher.KEYPOINTS.index(keypoint)
-    apart = teacher.keypoints(found)[0, number] - teacher.keypoints(true)[0, number]
-    return ImageBaseline(image, found, WIDTH * float(apart.norm()))
+    numbers = [teacher.KEYPOINTS.index(name) for name in names]
+    apart = teacher.keypoints(found)[0, numbers] - teacher.keypoints(true)[0, numbers]
+    return ImageBaseline(image, found, WIDTH * float(apart.norm(dim=1).mean()))
 
 
-def judge(baseline: ImageBaseline, edited: Tensor, keypoint: str, handle: Tensor, target: Tensor) -> ImageVerdict:
-    """The verdict on ``edited (3, H, W)``, in which ``keypoint`` was dragged from ``handle (2,)`` to ``target (2,)``.
-
-    These in pixels of the image itself.
-    """
-    width = edited.shape[-1]
-    goal = (target.detach().cpu() + 0.5) / width
-    number = teacher.KEYPOINTS.index(keypoint)
-    found, error = refit(edited, baseline.parameters, (number, goal))
-    before, after = (teacher.keypoints(p)[0, number] for p in (baseline.parameters, found))
-    centers = torch.stack([handle.detach().cpu(), target.detach().cpu()])
-    off = off_region_change(baseline.image, edited, centers, REGION * width / WIDTH)
+def judge(baseline: ImageBaseline, edited: Tensor, names: Sequence[str], targets: Tensor) -> ImageVerdict:
+    """The verdict on ``edited (3, H, W)``, in which keypoints were dragged to ``targets (K, 2)``, pixels of itself."""
+    goals = (targets.detach().cpu() + 0.5) / edited.shape[-1]
+    numbers = [teacher.KEYPOINTS.index(name) for name in names]
+    found, error = refit(edited, baseline.parameters, (numbers, goals))
+    before, after = (teacher.keypoints(p)[0, numbers] for p in (baseline.parameters, found))
+    distances = WIDTH * (after - goals).norm(dim=1)
     return ImageVerdict(
-        keypoint_distance=WIDTH * float((after - goal).norm()),
-        keypoint_moved=WIDTH * float((after - before).norm()),
+        keypoint_distance=float(distances.mean()),
+        keypoint_worst=float(distances.max()),
+        keypoint_moved=WIDTH * float((after - before).norm(dim=1).mean()),
         fit_error=error,
-        off_region_mean=float(off.mean()) if len(off) else 0.0,
-        off_region_p95=float(np.quantile(off, 0.95)) if len(off) else 0.0,
-        keypoint_before=WIDTH * float((before - goal).norm()),
-        shown=bool(teacher.shown(found)[0, number]),
+        keypoint_before=WIDTH * float((before - goals).norm(dim=1).mean()),
+        shown=bool(teacher.shown(found)[0, numbers].all()),
     )
-
-
-def off_region_change(original: Tensor, edited: Tensor, centers: Tensor, radius: float) -> NDArray[np.float64]:
-    """Mean absolute change over channels of pixels ``(M,)``: those beyond ``radius`` pixels of all ``centers``."""
-    rows, columns = (torch.arange(n, dtype=torch.float32) for n in original.shape[1:])
-    down, across = torch.meshgrid(rows, columns, indexing="ij")
-    places = torch.stack([across, down], dim=-1).flatten(0, 1)
-    away = torch.cdist(places, centers).amin(dim=1) > radius
-    return (edited - original).abs().mean(dim=0).flatten()[away].double().numpy()

@@ -8,27 +8,30 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from drag3d.core import DragSettings
-from drag3d.evaluation.shape_judge import REACHED, REGION, Baseline, judge, judge_unedited
-from drag3d.evaluation.yardstick import Figures, Record, Row, Task, Verdict, Yardstick, mean_of, plain, share_of
+from drag3d.evaluation.course import Course
+from drag3d.evaluation.keypoint_drags import ATTEMPTS, KeypointDrags, Verdict, chosen_points, places_of, within
+from drag3d.evaluation.shape_judge import REACHED, Baseline, judge, judge_unedited
+from drag3d.evaluation.shapes import Shapes
+from drag3d.evaluation.yardstick import Point, Task
 from drag3d.subjects.surface import SurfaceSubject
 from get3d_models.errors import InputError
 from get3d_models.generator import Generator
 from get3d_models.keypoints import keypoint_names, keypoints
+from get3d_models.shape import Shape
 
 SHORTEST, LONGEST = 0.10, 0.20
-ATTEMPTS = 200
+SHORTEST_OTHER = 0.05
+"""Of the further points of a task"""
 
 
-def keypoint_drag(generator: Generator, seed: int, number: int) -> Task:
+def keypoint_drag(generator: Generator, seed: int, number: int, points: int = 1) -> Task:
     """Task ``number`` of the series ``seed``, the same on every machine.
 
     Pairs of samples are drawn until a keypoint differs between them by 10 to 20% of the first one's diagonal; of
-    several such keypoints one is drawn. Raises InputError for a model without a teacher.
+    several such keypoints one is drawn, and for tasks of several points others that differ by 5 to 20%. Raises
+    InputError for a model without a teacher.
     """
-    names = keypoint_names(generator)
-    if not names:
-        raise InputError(f"model {generator.name!r} has no teacher, so nothing could judge its edits; try quadruped")
+    names = taught_names(generator, points)
     random = np.random.default_rng([seed, number])
     for _ in range(ATTEMPTS):
         sample, other = (int(n) for n in random.integers(1 << 31, size=2))
@@ -38,87 +41,74 @@ def keypoint_drag(generator: Generator, seed: int, number: int) -> Task:
         # The diagonal, which costs a mesh, is looked at only where it can matter: it lies within the box.
         if not bool(((length > 0.05) & (length < 0.2 * 3**0.5)).any()):
             continue
-        shares = length / generator.sample(sample).diagonal
-        usable = ((shares >= SHORTEST) & (shares <= LONGEST)).nonzero()[:, 0].tolist()
-        if usable:
-            chosen = usable[int(random.integers(len(usable)))]
-            x, y, z = displacement[chosen].tolist()
-            return Task(number, sample, other, names[chosen], (x, y, z), float(shares[chosen]))
-    raise InputError(f"no two samples of {generator.name!r} have keypoints 10 to 20% of a diagonal apart")
+        shares = (length / generator.sample(sample).diagonal).numpy()
+        usable, others = within(shares, SHORTEST, LONGEST), within(shares, SHORTEST_OTHER, LONGEST)
+        chosen = chosen_points(random, usable, others, points)
+        if chosen is not None:
+            ways = (tuple(displacement[k].tolist()) for k in chosen)
+            return Task(
+                number, sample, other,
+                tuple(Point(names[k], way, float(shares[k])) for k, way in zip(chosen, ways, strict=True)),
+            )  # fmt: skip
+    raise InputError(f"no two samples of {generator.name!r} have {points} keypoints 10 to 20% of a diagonal apart")
 
 
-class ShapeDrags(Yardstick[Generator, Baseline]):
+def taught_names(generator: Any, points: int) -> tuple[str, ...]:
+    """The keypoints of a model of shapes; InputError where it has no teacher, or not so many keypoints."""
+    names = keypoint_names(generator)
+    if not names:
+        raise InputError(f"model {generator.name!r} has no teacher, so nothing could judge its edits; try quadruped")
+    if points > len(names):
+        raise InputError(f"model {generator.name!r} has {len(names)} keypoints, so tasks of {points} cannot be made")
+    return names
+
+
+def on_surface(subject: SurfaceSubject, places: Tensor) -> Tensor:
+    """The surface points ``(K, 3)`` nearest to places: a trained surface is a little off the teacher's."""
+    places = places.to(subject.start.device)
+    return subject.field(subject.start, places, subject.search_radius).snap(places)
+
+
+class ShapeDrags(KeypointDrags[Baseline]):
     """Drags on the surfaces of generated shapes, judged by re-fitting the teacher to them."""
 
-    kind = "shape"
-    protocol = "keypoints"
-    unit, scale = "%", 100.0
+    material = Shapes()
     length_range = SHORTEST, LONGEST
-    reached_within, region = REACHED, REGION
+    reached_within = REACHED
+    distance_title = "keypoints to targets, judged (% of the diagonal)"
+
+    def __init__(self, points: int = 1):
+        self.points = points
 
     def task(self, generator: Generator, seed: int, number: int) -> Task:
-        return keypoint_drag(generator, seed, number)
+        return keypoint_drag(generator, seed, number, self.points)
 
-    def baseline(self, generator: Generator, task: Task) -> Baseline:
-        return judge_unedited(generator.sample(task.sample), task.sample, task.keypoint)
-
-    def length_unit(self, generator: Generator, baseline: Baseline) -> float:
-        return baseline.shape.diagonal
-
-    def subject(self, generator: Generator, task: Task, settings: DragSettings) -> SurfaceSubject:
-        return SurfaceSubject(generator, generator.latents(task.sample))
+    def before(self, generator: Generator, task: Task) -> Baseline:
+        return judge_unedited(generator.sample(task.sample), task.sample, task.names)
 
     def placed(self, subject: SurfaceSubject, task: Task) -> tuple[Tensor, Tensor]:
-        """The keypoint snapped to the surface, and that displaced.
+        """The keypoints snapped to the surface, and those displaced.
 
-        A trained surface is a little off the teacher's; so a target is never a place on the teacher's surface, but as
-        far from the handle as the other sample's keypoint is from this one's.
+        A target is never a place on the teacher's surface, but as far from the handle as the other sample's keypoint is
+        from this one's.
         """
-        place = keypoints(subject.generator, task.sample)[task.keypoint][None].to(subject.start.device)
-        handle = subject.field(subject.start, place, subject.search_radius).snap(place)
-        return handle, handle + handle.new_tensor([task.displacement])
+        places = torch.stack(places_of(keypoints(subject.generator, task.sample), task.names))
+        handles = on_surface(subject, places)
+        return handles, handles + handles.new_tensor([point.displacement for point in task.points])
 
-    def judge(
-        self, baseline: Baseline, subject: SurfaceSubject, task: Task, latents: Tensor, handle: Tensor, target: Tensor
-    ) -> Verdict:
-        edited = subject.generator.shape(subject.unpack(latents))
-        return judge(baseline, edited, task.keypoint, handle, target)
+    def verdict(self, before: Baseline, task: Task, course: Course, edited: Shape) -> Verdict:
+        return judge(before, edited, task.names, course.targets)
 
-    def arrived(self, record: Record) -> bool:
-        return record["reason"] == "arrived"
-
-    def reached(self, record: Record) -> bool:
-        return record["keypoint_distance"] <= REACHED
-
-    def own_figures(self, finished: list[Record]) -> Figures:
-        off = np.array([r["off_region_mean"] / r["task"]["length"] for r in finished])
-        return {
-            "off_region_over_length": mean_of(off, 5),
-            "one_component": sum(r["components"] == 1 for r in finished),
-            "watertight": sum(bool(r["watertight"]) for r in finished),
-        }
-
-    def own_rows(self) -> tuple[Row, ...]:
-        return (
-            ("off-region change over drag length", plain("off_region_over_length")),
-            ("one component", share_of("one_component")),
-            ("watertight", share_of("watertight")),
-        )
-
-    def titles(self) -> dict[str, str]:
-        return {
-            "arrived": "arrived by its own tracker",
-            "reached": f"keypoint within {REACHED:.0%} by the judge",
-            "keypoint": "keypoint to target, judged (% of the diagonal)",
-            "off_region": "off-region change (% of the diagonal)",
-        }
+    def reached_title(self) -> str:
+        return f"keypoints within {REACHED:.0%} by the judge"
 
     def explained(self, settings: dict[str, Any]) -> tuple[str, str]:
         shortest, longest = (f"{100 * share:g}" for share in settings["drag_length"])
+        more = "" if self.points == 1 else f"; the further ones are {100 * SHORTEST_OTHER:g} to {longest}% away"
         return (
-            f"{shortest} to {longest}% of the diagonal away",
+            f"keypoints of one sample are dragged to where another sample has them, {shortest} to {longest}% of the "
+            f"diagonal away{more}",
             "A success has arrived by its own tracker *and* by the judge: the teacher's parameters, re-fitted to the "
-            f"edited shape, put the keypoint within {settings['reached_within']:.0%} of the target. Lengths are % of "
-            "the unedited shape's diagonal. Off-region change: distance from the original surface farther than "
-            f"{settings['region_radius']:g} diagonals from handle and target to the edited surface.",
+            f"edited shape, put every keypoint within {settings['reached_within']:.0%} of its target. "
+            + self.material.words(settings),
         )

@@ -11,14 +11,19 @@ import torch
 from torch import Tensor
 
 from drag3d.core import DragSettings
-from drag3d.evaluation.shape_judge import REGION, Baseline, judge_unedited, off_region_change
-from drag3d.evaluation.yardstick import Figures, Record, Row, Task, Verdict, Yardstick, mean_of, plain, share_of
+from drag3d.evaluation.course import Course
+from drag3d.evaluation.figures import Figures, Record, Row, figure, plain, values_of
+from drag3d.evaluation.keypoint_drags import KeypointDrags, Verdict
+from drag3d.evaluation.shape_drags import taught_names
+from drag3d.evaluation.shape_judge import Baseline, judge_unedited
+from drag3d.evaluation.shapes import Shapes
+from drag3d.evaluation.yardstick import Point, Task
 from drag3d.session.viewpoint import Viewpoint
 from drag3d.subjects.view import ViewSubject
 from get3d_models.errors import InputError
 from get3d_models.generator import Generator
 from get3d_models.keypoints import keypoint_names, keypoints
-from get3d_models.mesh import components, is_watertight
+from get3d_models.shape import Shape
 from get3d_models.training import quadruped as teacher
 from get3d_models.training.refit import refit
 
@@ -46,9 +51,7 @@ def view_drag(generator: Generator, seed: int, number: int) -> Task:
     in them; of several such keypoints one is drawn. It is dragged in that direction, by 10% of the picture. Raises
     InputError for a model without a teacher.
     """
-    names = keypoint_names(generator)
-    if not names:
-        raise InputError(f"model {generator.name!r} has no teacher, so nothing could judge its edits; try quadruped")
+    names = taught_names(generator, 1)
     random, view = np.random.default_rng([seed, number, WIDTH]), view_of_task(generator, number)
     for _ in range(ATTEMPTS):
         sample, other = (int(n) for n in random.integers(1 << 31, size=2))
@@ -62,7 +65,7 @@ def view_drag(generator: Generator, seed: int, number: int) -> Task:
         if not all(_shows(generator, view, *pair) for pair in ((sample, here[chosen]), (other, there[chosen]))):
             continue
         x, y = (ways[chosen] * (LENGTH / lengths[chosen])).tolist()
-        return Task(number, sample, other, names[chosen], (x, y), LENGTH)
+        return Task(number, sample, other, (Point(names[chosen], (x, y), LENGTH),))
     raise InputError(f"no two samples of {generator.name!r} show keypoints a tenth of a picture apart")
 
 
@@ -81,33 +84,38 @@ def _on_surface(subject: ViewSubject, place: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class ViewVerdict(Verdict):
-    """One edit; lengths are pixels but for the changes, which are shares of the unedited shape's diagonal."""
+    """One edit; lengths are pixels."""
 
     way_in_space: float
     """How far the lifted handle has moved in space, for each unit that its drag was long across the line of sight"""
     lifted_off: float
     """Pixels between where tracking has the handle and where the lifted one is seen"""
-    components: int
-    watertight: bool
 
 
-class ViewDrags(Yardstick[Generator, Baseline]):
+class PicturedShapes(Shapes):
+    """Shapes that are dragged in a picture: their lengths are pixels."""
+
+    unit_name, scale = "px", 1.0
+
+    def unit(self, original: Shape) -> float:
+        return 1.0
+
+
+class ViewDrags(KeypointDrags[Baseline]):
     """Drags of shapes in their pictures, judged by re-fitting the teacher to the edited shape."""
 
-    kind = "shape"
-    protocol = "view keypoints"
-    unit, scale = "px", 1.0
+    protocol = "view"
+    points = 1
+    material = PicturedShapes()
     length_range = LENGTH, LENGTH
-    reached_within, region = REACHED, REGION
+    reached_within = REACHED
+    distance_title = f"keypoint to target, judged (px of {WIDTH})"
 
     def task(self, generator: Generator, seed: int, number: int) -> Task:
         return view_drag(generator, seed, number)
 
-    def baseline(self, generator: Generator, task: Task) -> Baseline:
-        return judge_unedited(generator.sample(task.sample), task.sample, task.keypoint)
-
-    def length_unit(self, generator: Generator, baseline: Baseline) -> float:
-        return 1.0
+    def before(self, generator: Generator, task: Task) -> Baseline:
+        return judge_unedited(generator.sample(task.sample), task.sample, task.names)
 
     def subject(self, generator: Generator, task: Task, settings: DragSettings) -> ViewSubject:
         view = view_of_task(generator, task.number)
@@ -117,71 +125,64 @@ class ViewDrags(Yardstick[Generator, Baseline]):
 
     def placed(self, subject: ViewSubject, task: Task) -> tuple[Tensor, Tensor]:
         """The pixel at which the keypoint's place on the surface is seen, and that displaced."""
-        place = keypoints(subject.generator, task.sample)[task.keypoint]
+        (point,) = task.points
+        place = keypoints(subject.generator, task.sample)[point.name]
         handle = subject.sight_of(subject.start).onto(subject.places(_on_surface(subject, place)))
-        return handle, handle + handle.new_tensor([task.displacement])
+        return handle, handle + handle.new_tensor([point.displacement])
 
-    def judge(
-        self, baseline: Baseline, subject: ViewSubject, task: Task, latents: Tensor, handle: Tensor, target: Tensor
-    ) -> ViewVerdict:
-        edited = subject.generator.shape(subject.unpack(latents))
-        number = keypoint_names(subject.generator).index(task.keypoint)
-        start = subject.lifted(subject.start, handle[None]).cpu()
+    def centers(self, course: Course) -> Tensor:
+        """The places in space that are seen at the handle before and at the target after."""
+        return torch.cat(_ends(course))
+
+    def proportion(self, before: Baseline, course: Course) -> float:
+        length = float((course.targets - course.handles).norm(dim=1).mean())
+        return length / course.subject.magnification / before.shape.diagonal
+
+    def verdict(self, before: Baseline, task: Task, course: Course, edited: Shape) -> ViewVerdict:
+        subject, target = course.subject, course.targets[0].cpu()
+        number = keypoint_names(subject.generator).index(task.names[0])
         # Where the lifted handle is now is told by the picture alone: the point seen at the target's pixel.
-        end = subject.lifted(latents, target[None]).cpu()
-        found, error = refit(edited, baseline.parameters, (number, end[0]))
-        before, after = (
-            subject.places(teacher.keypoints(p)[:, number].to(handle)).cpu()[0] for p in (baseline.parameters, found)
+        start, end = _ends(course)
+        found, error = refit(edited, before.parameters, (number, end[0]))
+        was, now = (
+            subject.places(teacher.keypoints(p)[:, number].to(course.targets)).cpu()[0]
+            for p in (before.parameters, found)
         )
-        diagonal = baseline.shape.diagonal
-        off = off_region_change(baseline.shape, edited, torch.cat([start, end]), REGION * diagonal) / diagonal
-        seen = subject.places(end.to(handle)).cpu()[0]
+        seen = subject.places(end.to(course.targets)).cpu()[0]
+        distance = float((now - target).norm())
         return ViewVerdict(
-            keypoint_distance=float((after - target.cpu()).norm()),
-            keypoint_moved=float((after - before).norm()),
-            fit_error=error / diagonal,
-            off_region_mean=float(off.mean()) if len(off) else 0.0,
-            off_region_p95=float(np.quantile(off, 0.95)) if len(off) else 0.0,
+            keypoint_distance=distance,
+            keypoint_worst=distance,
+            keypoint_moved=float((now - was).norm()),
+            fit_error=error / before.shape.diagonal,
             way_in_space=float((end - start).norm()) * subject.magnification / LENGTH,
-            lifted_off=float((seen - target.cpu()).norm()),
-            components=components(edited.vertices, edited.faces),
-            watertight=is_watertight(edited.faces),
+            lifted_off=float((seen - target).norm()),
         )
-
-    def arrived(self, record: Record) -> bool:
-        return record["reason"] == "arrived"
-
-    def reached(self, record: Record) -> bool:
-        return record["keypoint_distance"] <= REACHED
 
     def own_figures(self, finished: list[Record]) -> Figures:
-        return {
-            "way_in_space_mean": mean_of(np.array([r["way_in_space"] for r in finished]), 3),
-            "one_component": sum(r["components"] == 1 for r in finished),
-            "watertight": sum(bool(r["watertight"]) for r in finished),
-        }
+        way = values_of(finished, "way_in_space")
+        return {**super().own_figures(finished), "way_in_space_mean": figure(np.mean, way)}
 
     def own_rows(self) -> tuple[Row, ...]:
-        return (
-            ("handle's way in space over its way in the picture", plain("way_in_space_mean")),
-            ("one component", share_of("one_component")),
-            ("watertight", share_of("watertight")),
-        )
+        row: Row = ("handle's way in space over its way in the picture", plain("way_in_space_mean"))
+        return (*super().own_rows(), row)
 
-    def titles(self) -> dict[str, str]:
-        return {
-            "arrived": "arrived by its own tracker",
-            "reached": f"keypoint within {REACHED:g} px by the judge",
-            "keypoint": f"keypoint to target, judged (px of {WIDTH})",
-            "off_region": "off-region change (% of the diagonal)",
-        }
+    def reached_title(self) -> str:
+        return f"keypoint within {REACHED:g} px by the judge"
 
     def explained(self, settings: dict[str, Any]) -> tuple[str, str]:
         return (
-            f"as seen in a picture of {WIDTH} x {WIDTH} pixels, by a tenth of it",
+            f"a keypoint of one sample, as seen in a picture of {WIDTH} x {WIDTH} pixels, is dragged towards where "
+            "another sample has it, by a tenth of the picture",
             f"Views are {', '.join(VIEWS)} in turn. A success has arrived by its own tracker *and* by the judge: the "
             "teacher's parameters, re-fitted to the edited shape, put the keypoint within "
-            f"{settings['reached_within']:g} px of the target. Lengths are pixels. Off-region change: distance from "
-            f"the original surface farther than {settings['region_radius']:g} diagonals from handle and target to the "
-            "edited surface, % of the diagonal.",
+            f"{settings['reached_within']:g} px of the target. Lengths are pixels, but of changes: off-region change "
+            "is the distance between the surfaces before and after, both ways, at points farther than "
+            f"{settings['region_radius']:g} diagonals from handle and target, % of the diagonal.",
         )
+
+
+def _ends(course: Course) -> tuple[Tensor, Tensor]:
+    """Places ``(1, 3)`` of the body, on the CPU: seen at the handle's pixel before, and at the target's after."""
+    subject = course.subject
+    return subject.lifted(subject.start, course.handles).cpu(), subject.lifted(course.latents, course.targets).cpu()
