@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QIcon
 from PySide6.QtWidgets import QCheckBox, QDialog, QDialogButtonBox, QFileDialog, QFormLayout, QWidget
 
 from drag3d.viewer.controls import Number
@@ -26,11 +27,13 @@ FILMS = ((".mp4", "MP4"), (".gif", "GIF"))
 TEXTURED = (".glb", ".obj")
 MESHES = (".glb", ".obj", ".ply", ".stl", ".usd")
 _NUMBERS = (
-    Number("texture_size", "Texture", "int", 64, 8192, 256, optional=True, tip="Texels along an edge; 1024 if empty"),
-    Number("resolution", "Resolution", "int", 8, 256, 8, optional=True, tip="Of the grid; the model's own if empty"),
+    Number("texture_size", "Texture", "int", 64, 8192, 256, optional=True, tip="Texels along an edge"),
+    Number("resolution", "Resolution", "int", 8, 256, 8, optional=True, tip="Of the grid that the surface is found on"),
     Number("smooth", "Smooth", "int", 0, 1000, 5, optional=True, tip="Rounds of smoothing"),
-    Number("simplify", "Simplify to", "int", 4, 1 << 30, 1000, optional=True, tip="Triangles; all of them if empty"),
+    Number("simplify", "Simplify to", "int", 4, 1 << 30, 1000, optional=True, tip="Triangles"),
 )
+
+_EMPTY = {"texture_size": "1024", "resolution": "the model's own", "smooth": "not at all", "simplify": "all triangles"}
 
 
 class Dialogs:
@@ -146,6 +149,7 @@ class ExportDialog(QDialog):
             form.addRow(control.label, self.numbers[control.value])
         for control in _NUMBERS:
             self.numbers[control.value].setToolTip(control.tip)
+            self.numbers[control.value].setPlaceholderText(_EMPTY[control.value])
             self.numbers[control.value].show_value(remembered.get(control.value))
         self.colors.setChecked(bool(remembered.get("vertex_colors")))
         self.unwrap.show_value(remembered.get("unwrap", ""))
@@ -220,6 +224,8 @@ class FilmDialog(QDialog):
 def _buttons(dialog: QDialog, text: str) -> QDialogButtonBox:
     buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel)
     buttons.button(QDialogButtonBox.StandardButton.Ok).setText(text)
+    for button in buttons.buttons():
+        button.setIcon(QIcon())
     buttons.accepted.connect(dialog.accept)
     buttons.rejected.connect(dialog.reject)
     return buttons

@@ -29,7 +29,7 @@ class PointCard(QFrame):
     def __init__(self, viewer: Viewer, index: int, parent: QWidget | None = None):
         super().__init__(parent)
         self.setObjectName("point")
-        self.on, self.handle, self.target = QCheckBox(str(index + 1)), PlaceField(), PlaceField()
+        self.on, self.handle, self.target = QCheckBox(str(index)), PlaceField(), PlaceField()
         self.on.setToolTip("Takes part in drags")
         self.on.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.handle.setToolTip("Handle: what is dragged. It is put onto the surface")
