@@ -39,7 +39,7 @@ class Sprite:
 
 
 class Atlas:
-    """All the pictures, at a scale (device pixels per pixel of design), with the numbers up to ``numbers``."""
+    """All the pictures, at a scale (device pixels per pixel of design), with so many ``numbers``, from 0 on."""
 
     def __init__(self, scale: float, numbers: int) -> None:
         self.scale, self.numbers = scale, numbers
@@ -57,7 +57,7 @@ class Atlas:
             "line": self._white(SHAFT / 2, lambda _, y: np.abs(y) - SHAFT / 2 * scale),
             "casing": self._white(CASING / 2, lambda _, y: np.abs(y) - CASING / 2 * scale),
         }
-        pictures.update({f"number {n}": _label(str(n), scale) for n in range(1, numbers + 1)})
+        pictures.update({f"number {n}": _label(str(n), scale) for n in range(numbers)})
         self.sprites, self.pixels = _packed(pictures)
 
     def _white(self, reach: float, distance: Distance) -> NDArray[np.uint8]:

@@ -121,7 +121,7 @@ class MarkPainter:
         for index in range(len(marks) - pending):
             if not np.isfinite(handles[index]).all():
                 continue
-            name = f"number {index + 1}"
+            name = f"number {index}"
             sprite = self._sprites.atlas.sprites[name]
             way = targets[index] - handles[index]
             back = math.atan2(-way[1], -way[0]) if np.isfinite(way).all() and way.any() else -math.pi / 4

@@ -92,8 +92,8 @@ class PageState:
         self._say("comparing", viewer.comparing)
         self._say("selected", viewer.selected)
         if not self.editing:
-            self._say("points", [_row(row, PLACES.get(kind, 3)) for row in found.get("points", ())])
-            self._say("box", [_texts(corner, 3) for corner in found["box"]] if found.get("box") else None)
+            self._say("points", [_row(row, kind) for row in found.get("points", ())])
+            self._say("box", [coordinates(corner, kind) for corner in found["box"]] if found.get("box") else None)
         self._tell_news()
 
     def _tell_news(self) -> None:
@@ -229,16 +229,18 @@ def _items(choices: tuple[tuple[str, str], ...]) -> list[dict[str, str]]:
     return [{"title": text, "value": key} for key, text in choices]
 
 
-def _texts(place: tuple[float, ...], places: int) -> list[str]:
-    return [f"{value:.{places}f}" for value in place]
+def coordinates(place: tuple[float, ...], kind: str) -> list[str]:
+    """A place as the tables show it."""
+    digits = PLACES.get(kind, 3)
+    return [f"{round(value, digits) + 0.0:.{digits}f}" for value in place]  # + 0.0: no "-0.000"
 
 
-def _row(row: PointRow, places: int) -> dict[str, Any]:
+def _row(row: PointRow, kind: str) -> dict[str, Any]:
     return {
         "index": row.index,
-        "name": row.name or str(row.index + 1),
-        "handle": _texts(row.handle, places),
-        "target": _texts(row.target, places),
+        "name": row.name or str(row.index),
+        "handle": coordinates(row.handle, kind),
+        "target": coordinates(row.target, kind),
         "enabled": row.enabled,
-        "distance": f"{row.distance:.{places}f}",
+        "distance": f"{row.distance:.{PLACES.get(kind, 3)}f}",
     }

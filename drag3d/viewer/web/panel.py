@@ -225,12 +225,9 @@ def _points(control: PointTable) -> None:
                              raw_attrs=[':aria-label="`Delete point ${row.name}`"']):  # fmt: skip
                     v3.VIcon("mdi-close")
             for end in ("handle", "target"):
-                with html.Div(classes="drag3d-coordinates"):
+                with _line(f"'point', [row.index, '{end}', {_NUMBERS}]"):
                     html.Span(classes=f"drag3d-dot {end}", raw_attrs=[f'title="{end}"'])
-                    _coordinates(
-                        f"row.{end}", f"`{end.capitalize()} of point ${{row.name}}, ${{'xyz'[axis]}}`",
-                        f"trigger('point', [row.index, '{end}', axis, $event.target.value])",
-                    )  # fmt: skip
+                    _coordinates(f"row.{end}", f"`{end.capitalize()} of point ${{row.name}}, ${{'xyz'[axis]}}`")
 
 
 def _corners(control: Corners) -> None:
@@ -240,18 +237,30 @@ def _corners(control: Corners) -> None:
         )
         with html.Div(v_if=("box",), **_TYPED_INTO):
             for number, name in enumerate(("low", "high")):
-                with html.Div(classes="drag3d-coordinates"):
+                with _line(f"'corner', [{number}, {_NUMBERS}]"):
                     html.Span(name, classes="drag3d-corner")
-                    _coordinates(
-                        f"box[{number}]", f"`{control.label}, {name} corner, ${{'xyz'[axis]}}`",
-                        f"trigger('corner', [{number}, axis, $event.target.value])",
-                    )  # fmt: skip
+                    _coordinates(f"box[{number}]", f"`{control.label}, {name} corner, ${{'xyz'[axis]}}`")
 
 
-def _coordinates(place: str, label: str, changed: str) -> None:
+_NUMBERS = "Array.from($event.currentTarget.querySelectorAll('input'), (field) => field.value)"
+
+
+def _line(given: str) -> html.Div:
+    """The coordinates of one place. They are given all at once, when the focus leaves the line or with Enter.
+
+    One by one would not do: on the way from one place of the surface to another lies none.
+    """
+    left = f"$event.currentTarget.contains($event.relatedTarget) || trigger({given})"
+    return html.Div(
+        classes="drag3d-coordinates", __events=["focusout", ("entered", "keydown.enter")], focusout=left,
+        entered="$event.target.blur()",
+    )  # fmt: skip
+
+
+def _coordinates(place: str, label: str) -> None:
     each = f'v-for="(value, axis) in {place}" :key="`${{axis}} ${{tables}}`" :value="value" :aria-label="{label}"'
     how = 'inputmode="decimal" spellcheck="false" autocomplete="off"'
-    html.Input(__events=["change"], change=changed, raw_attrs=[each, how])
+    html.Input(raw_attrs=[each, how])
 
 
 def _only_for(kinds: tuple[str, ...]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from drag3d.viewer.commands import BY_NAME
 from drag3d.viewer.web import gestures
 from drag3d.viewer.web.frames import PICTURES_A_SECOND, Frames, stream
 from drag3d.viewer.web.host import BrowserHost
-from drag3d.viewer.web.pagestate import SETTABLE, PageState, finite
+from drag3d.viewer.web.pagestate import SETTABLE, PageState, coordinates, finite
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -133,28 +133,31 @@ class Served:
         elif what == "remove":
             self.viewer.remove_point(index)
         elif what in ("handle", "target"):
-            place = self._typed(getattr(rows[index], what), *more)
+            place = self._typed(getattr(rows[index], what), more[0] if more else None)
             if place is not None:
                 (self.viewer.set_handle if what == "handle" else self.viewer.set_target)(index, place)
 
-    def on_corner(self, number: Any, axis: Any, text: Any) -> None:
-        """A coordinate of the box."""
+    def on_corner(self, number: Any, texts: Any) -> None:
+        """A corner of the box."""
         box = self.viewer.values()["box"]
         if box is None or number not in (0, 1):
             return
-        corner = self._typed(box[number], axis, text)
+        corner = self._typed(box[number], texts)
         if corner is not None:
             self.viewer.set_value("box", (corner, box[1]) if number == 0 else (box[0], corner))
 
-    def _typed(self, place: tuple[float, ...], axis: Any, text: Any) -> tuple[float, ...] | None:
-        """``place`` with another coordinate; None if that is no number."""
+    def _typed(self, place: tuple[float, ...], texts: Any) -> tuple[float, ...] | None:
+        """The place that was typed, None if that is no place or the same; what was left as shown is as it was."""
+        shown = coordinates(place, self.viewer.mirror.document.kind)
+        if not isinstance(texts, list) or len(texts) != len(place):
+            return None
         try:
-            value = finite(text)
+            typed = tuple(
+                old if text == same else finite(text) for old, same, text in zip(place, shown, texts, strict=True)
+            )
         except ValueError:
             return None
-        if axis not in range(len(place)):
-            return None
-        return (*place[:axis], value, *place[axis + 1 :])
+        return None if typed == place else typed
 
     def on_editing(self, on: Any) -> None:
         """The focus is in a table, or has left it."""

@@ -164,6 +164,14 @@ class Person:
         """The field of a number."""
         return self.page.locator(f"input[data-test=value-{name}], [data-test=value-{name}] input").first
 
+    def type_place(self, index: int, end: str, place: tuple[float, ...]) -> None:
+        """Coordinates of a point's "handle" or "target", into the table."""
+        row = self.page.locator("[data-test=points] .drag3d-point").nth(index)
+        fields = row.locator(".drag3d-coordinates").nth(("handle", "target").index(end)).locator("input")
+        for axis, value in enumerate(place):
+            fields.nth(axis).fill(f"{value:.4f}")
+        fields.last.press("Enter")
+
     def download(self, does: Callable[[], None], folder: Path) -> Path:
         """The file that comes of doing something."""
         with self.page.expect_download() as expected:

@@ -183,6 +183,17 @@ def test_a_drag_moves_the_shape_until_it_is_stopped_and_is_undone_by_key_and_by_
     anna.until(lambda: len(anna.points()) == 1)
 
 
+def test_a_place_is_typed_as_a_whole_and_with_enter(anna: Person) -> None:
+    place_point(anna)
+    (handle, target) = anna.points()[0]
+    anna.type_place(0, "target", (0.1, 0.7, 0.25))
+    anna.until(lambda: anna.points() == [(handle, (0.1, 0.7, 0.25))], 10)
+    anna.key("Control+z")
+    anna.until(lambda: anna.points() == [(handle, target)], 10)
+    anna.key("Control+z")
+    anna.until(lambda: not anna.points(), 10)
+
+
 def test_a_key_held_down_compares_and_letters_in_a_field_are_no_commands(anna: Person) -> None:
     place_point(anna)
     anna.page.keyboard.down("c")
