@@ -104,7 +104,8 @@ def browser(model: str, size: tuple[int, int], path: Path) -> None:
 
 
 def type_point(person: Any, index: int, ends: tuple[Place, Place]) -> None:
-    """Into the fields of the table."""
+    """Into the fields of the table, no faster than a hand."""
+    person.page.wait_for_timeout(1000)
     for end, place in zip(("target", "handle"), reversed(ends), strict=True):
         person.type_place(index, end, place)
         person.page.wait_for_timeout(1000)  # for the answer, which shows the table anew
