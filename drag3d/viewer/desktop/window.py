@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QEvent, Qt, QTimer
 from PySide6.QtGui import QAction, QCloseEvent, QShowEvent
+from PySide6.QtOpenGLWidgets import QOpenGLWidget
 from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
@@ -28,11 +29,11 @@ from drag3d.viewer.desktop.dialogs import Dialogs
 from drag3d.viewer.desktop.fields import Segments, key_text
 from drag3d.viewer.desktop.keys import Keys
 from drag3d.viewer.desktop.panel import Binder, Panel, divider
-from drag3d.viewer.desktop.picture import Picture
 from drag3d.viewer.intents import CancelWriting
 
 if TYPE_CHECKING:
     from drag3d.viewer.application import Viewer
+    from drag3d.viewer.desktop.picture import Picture
     from drag3d.viewer.scene.pointer import PointerEvents
 
 SIZE = (1280, 800)
@@ -52,7 +53,7 @@ QUIT = "ctrl+q"
 
 
 class Window(QMainWindow):
-    """The window. It is made first, for the picture in it; :meth:`fill` makes the rest, once there is a viewer."""
+    """The window. It can be shown at once; :meth:`make_picture` loads VTK, :meth:`fill` makes the controls."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -62,13 +63,30 @@ class Window(QMainWindow):
         self._column = QVBoxLayout(self._middle)
         self._column.setContentsMargins(0, 0, 0, 0)
         self._column.setSpacing(0)
-        self.picture = Picture(self._middle)
-        self._column.addWidget(self.picture, 1)
+        self._waiting = QLabel("Starting ...")
+        self._waiting.setObjectName("dim")
+        self._waiting.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self._column.addWidget(self._waiting, 1)
+        self.setCentralWidget(self._middle)
+        # With an OpenGL widget in it, be it hidden, the window is from the first the kind of window that the picture
+        # needs; else the system's window would be replaced by another one when the picture comes.
+        self._forerunner = QOpenGLWidget(self._middle)
+        self._forerunner.hide()
+        self.picture: Picture
         self.dialogs = Dialogs(self)
         self.viewer: Viewer
         self._timer = QTimer(self)
         self._timer.setInterval(TICK)
         self._timer.timeout.connect(self.tick)
+
+    def make_picture(self) -> Picture:
+        """The plotter, in the middle of the window."""
+        from drag3d.viewer.desktop.picture import Picture
+
+        self.picture = Picture(self._middle)
+        self._waiting.hide()
+        self._column.addWidget(self.picture, 1)
+        return self.picture
 
     def fill(self, viewer: Viewer, mouse: PointerEvents) -> None:
         """Make the controls of a viewer, and begin to tick; ``mouse`` is what hands it the mouse."""
@@ -90,6 +108,7 @@ class Window(QMainWindow):
         self._make_menus()
         self.line = StatusLine(self, viewer)
         self.keys = Keys(self, self._key, self.picture.setFocus)
+        self._listen()
         self._refresh()
         self.picture.setFocus()
         self._timer.start()
@@ -179,7 +198,8 @@ class Window(QMainWindow):
     def showEvent(self, event: QShowEvent) -> None:
         """From now on the system's own window is there, which has the keys."""
         super().showEvent(event)
-        self._listen()
+        if hasattr(self, "keys"):
+            self._listen()
 
     def event(self, event: QEvent) -> bool:
         """The system's window may become another one."""
@@ -196,9 +216,10 @@ class Window(QMainWindow):
         """What is unsaved stays as an autosave, so there is nothing to ask."""
         self._timer.stop()
         self.hide()
-        self.viewer.close()
-        self._mouse.close()
-        self.picture.close()
+        if hasattr(self, "viewer"):
+            self.viewer.close()
+            self._mouse.close()
+            self.picture.close()
         super().closeEvent(event)
 
 

@@ -273,6 +273,22 @@ def test_a_double_click_leaves_the_mouse_to_the_viewer(desk: RealWindow) -> None
     with_point(desk)  # PyVista would have taken the mouse
 
 
+def test_the_window_is_seen_before_vtk_is_there(desk: RealWindow) -> None:
+    from drag3d.viewer.desktop.window import Window
+
+    window = Window()
+    window.show()
+    desk.look()
+    number = window.winId()
+    assert window.isVisible()
+    window.make_picture()
+    desk.look()
+    assert window.winId() == number  # the system's window is still the same one
+    window.picture.close()
+    window.close()
+    desk.window.raise_()
+
+
 def test_the_loop_never_waits_for_the_worker(desk: RealWindow) -> None:
     pid = desk.viewer.link.pid
     os.kill(pid, signal.SIGSTOP)  # as busy as a worker can be
