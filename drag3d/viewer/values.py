@@ -20,7 +20,7 @@ SETTINGS = (
 STARTS = ("model", "seed", "texture_seed", "truncation", "label")
 TOOLS = {"point": "Points", "brush": "Brush", "box": "Box"}
 CONSTRAINTS = {
-    "": "freely, in the screen's plane", "along_normal": "along the surface normal", "along_x": "along x",
+    "": "freely on the screen", "along_normal": "along the surface normal", "along_x": "along x",
     "along_y": "along y", "along_z": "along z",
 }  # fmt: skip
 CHOICES = {

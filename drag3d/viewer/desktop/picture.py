@@ -23,7 +23,6 @@ class Picture(QtInteractor):
     def __init__(self, parent: QWidget):
         self._is_drawn = False
         super().__init__(parent, multi_samples=0, auto_update=False)
-        self.iren.untrack_click_position(side="left")  # at a double click PyVista would attach its style again
         self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         self.setAcceptDrops(False)
         self.setMinimumSize(200, 150)

@@ -52,6 +52,7 @@ class PointerEvents:
         interactor = plotter.iren.interactor
         self._interactor = interactor
         plotter.iren.clear_key_event_callbacks()
+        plotter.iren.untrack_click_position(side="left")  # at a double click PyVista would attach its style again
         # With a style attached, releases and moves after a press never arrive: it grabs them.
         interactor.SetInteractorStyle(None)
         self._tags = [interactor.AddObserver(name, self._passed_on, 10.0) for name in EVENTS]
