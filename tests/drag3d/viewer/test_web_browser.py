@@ -214,7 +214,7 @@ def test_a_key_held_down_compares_and_letters_in_a_field_are_no_commands(anna: P
 
 def test_typed_numbers_count_and_nonsense_is_put_back(anna: Person) -> None:
     place_point(anna)
-    field = anna.page.get_by_label("Target of point 1, y")
+    field = anna.page.get_by_label("Target of point 0, y")
     field.fill("0,25")
     field.press("Enter")
     anna.until(lambda: anna.points()[0][1][1] == 0.25, 10)
