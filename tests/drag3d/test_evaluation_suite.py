@@ -50,7 +50,8 @@ def test_all_protocols_and_all_numbers_of_points():
     assert members("shape", "return", 2) == (("return", 2),)
 
 
-def test_one_command_runs_everything_and_goes_on_where_it_stopped(small_model, counted, tmp_path):
+def test_one_command_runs_everything_and_goes_on_where_it_stopped(small_model, counted, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)  # plots take most of the time, and have a test of their own
     arguments = ["eval", str(small_model), "--protocol", "all", "--points", "all", "--method", "default"]
     first = CliRunner().invoke(main, [*arguments, "--drags", "1", "--out", str(tmp_path), "--quiet"])
     assert first.exit_code == 0, first.output
