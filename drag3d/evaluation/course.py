@@ -31,6 +31,8 @@ class Course:
     steps: int
     seconds: float
     """Of the drags alone"""
+    processor_seconds: float
+    """The same by the processor's time, which other programs do not lengthen as much"""
     peak_bytes: int | None
     """Resident beyond what was before a drag, at most; None where that cannot be had"""
     far: Tensor | None = None
@@ -44,6 +46,7 @@ class _Drag:
     step: DragStep
     reason: str
     seconds: float
+    processor_seconds: float
     peak_bytes: int | None
 
 
@@ -55,10 +58,10 @@ def _dragged(subject: Any, handles: Tensor, targets: Tensor, settings: DragSetti
         for step in Drag(subject, handles, targets, settings):
             last[:] = [step]
 
-    seconds, _, peak = measure(run)
+    seconds, processor_seconds, peak = measure(run)
     reason = last[0].reason
     assert reason is not None
-    return _Drag(last[0], reason.value, seconds, peak)
+    return _Drag(last[0], reason.value, seconds, processor_seconds, peak)
 
 
 def there(subject: Any, handles: Tensor, targets: Tensor, settings: DragSettings) -> Course:
@@ -66,8 +69,9 @@ def there(subject: Any, handles: Tensor, targets: Tensor, settings: DragSettings
     drag = _dragged(subject, handles, targets, settings)
     step = drag.step
     return Course(
-        subject, step.latents, handles, targets, step.distances, drag.reason, step.index, drag.seconds, drag.peak_bytes
-    )
+        subject, step.latents, handles, targets, step.distances, drag.reason, step.index,
+        drag.seconds, drag.processor_seconds, drag.peak_bytes,
+    )  # fmt: skip
 
 
 def there_and_back(
@@ -87,6 +91,6 @@ def there_and_back(
     peaks = (out.peak_bytes, back.peak_bytes)
     return Course(
         returning, back.step.latents, handles, targets, out.step.distances.maximum(back.step.distances), reason,
-        out.step.index + back.step.index, out.seconds + back.seconds,
+        out.step.index + back.step.index, out.seconds + back.seconds, out.processor_seconds + back.processor_seconds,
         None if None in peaks else max(peak for peak in peaks if peak is not None), out.step.latents,
     )  # fmt: skip

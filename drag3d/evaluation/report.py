@@ -107,6 +107,7 @@ def rows(yardstick: Yardstick[Any]) -> tuple[Row, ...]:
         *yardstick.material.sound_rows(),
         ("steps, median", plain("steps_median")),
         ("seconds, median / worst", pair("seconds_median", "seconds_worst")),
+        ("processor's seconds, median", plain("processor_seconds_median")),
         ("peak memory beyond the model's, median / worst", pair("peak_mib_median", "peak_mib_worst", " MiB")),
         ("failures by reason", lambda f: ", ".join(f"{why}: {n}" for why, n in f["failures"].items()) or "none"),
     )  # fmt: skip

@@ -82,6 +82,7 @@ def _rows(yardstick: Yardstick[Any]) -> tuple[Row, ...]:
         *yardstick.material.sound_rows(),
         ("steps, median", plain("steps_median")),
         ("seconds, median / worst", pair("seconds_median", "seconds_worst")),
+        ("processor's seconds, median", plain("processor_seconds_median")),
         ("peak memory, median", plain("peak_mib_median", " MiB")),
         ("failures", lambda f: ", ".join(f"{why}: {n}" for why, n in f["failures"].items()) or "none"),
     )

@@ -184,6 +184,7 @@ class Yardstick(ABC, Generic[B]):
             "steps_median": figure(np.median, values_of(finished, "steps"), 1),
             "seconds_median": figure(np.median, values_of(finished, "seconds")),
             "seconds_worst": figure(np.max, values_of(finished, "seconds")),
+            "processor_seconds_median": figure(np.median, values_of(finished, "processor_seconds")),
             "peak_mib_median": figure(np.median, memory, 1),
             "peak_mib_worst": figure(np.max, memory, 1),
         }

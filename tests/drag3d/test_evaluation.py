@@ -165,7 +165,8 @@ def counted(monkeypatch):
 
 
 FINISHED = {
-    "failure": None, "reason": "arrived", "steps": 7, "seconds": 1.5, "peak_bytes": 1 << 20, "tracked_distance": 0.005,
+    "failure": None, "reason": "arrived", "steps": 7, "seconds": 1.5, "processor_seconds": 1.25,
+    "peak_bytes": 1 << 20, "tracked_distance": 0.005,
     "tracked_worst": 0.005, "latent_distance_before": 7.0, "latent_distance": 8.0, "judge_error_unedited": 0.01,
     "keypoint_distance": 0.02, "keypoint_worst": 0.02, "keypoint_moved": 0.1, "fit_error": 0.001,
     "off_region_mean": 0.004, "off_region_p95": 0.01, "off_region_over_length": 0.03, "components": 1,

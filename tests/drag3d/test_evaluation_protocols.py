@@ -102,7 +102,7 @@ def test_more_points_than_keypoints_are_refused(generator):
 
 def in_the_end(subject, latents, handles, targets, far=None) -> Course:
     """A course that ended at some latents."""
-    return Course(subject, latents, handles, targets, torch.zeros(len(handles)), "arrived", 1, 0.1, None, far)
+    return Course(subject, latents, handles, targets, torch.zeros(len(handles)), "arrived", 1, 0.1, 0.1, None, far)
 
 
 def verdict_on(generator, protocol, latents_of, far_of=None):

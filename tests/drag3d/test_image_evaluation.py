@@ -228,7 +228,7 @@ def test_the_judge_sees_the_picture_of_the_moved_latents(generator, tasks, monke
     baseline = IMAGES.before(generator, tasks[0])
     subject = IMAGES.subject(generator, tasks[0], QUICK.drag_settings("default"))
     handle, target = IMAGES.placed(subject, tasks[0])
-    there = course.Course(subject, subject.start + 0.5, handle, target, torch.zeros(1), "arrived", 1, 0.1, None)
+    there = course.Course(subject, subject.start + 0.5, handle, target, torch.zeros(1), "arrived", 1, 0.1, 0.1, None)
     edited = IMAGES.material.product(generator, subject.unpack(there.latents))
     IMAGES.judge(baseline, tasks[0], there, edited)
     (before, no_guide), (after, (numbers, goals)) = seen
@@ -247,7 +247,7 @@ def record(number: int, method: str = "default", **changes) -> dict:
     task = Task(number, 1, 2, (Point(keypoint, (10.0, 0.0), 20.0),)).described()
     return {
         "kind": "image", "method": method, "task": task, "failure": None, "reason": "arrived", "steps": 7,
-        "seconds": 1.5, "peak_bytes": 1 << 20, "tracked_distance": 0.8, "tracked_worst": 0.8,
+        "seconds": 1.5, "processor_seconds": 1.25, "peak_bytes": 1 << 20, "tracked_distance": 0.8, "tracked_worst": 0.8,
         "judge_error_unedited": 0.5, "off_region_mean": 0.004, "off_region_p95": 0.01, "off_region_over_length": 0.05,
         "latent_distance_before": 9.0, "latent_distance": 10.0, **asdict(VERDICT), **changes,
     }  # fmt: skip
