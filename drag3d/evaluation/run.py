@@ -61,6 +61,10 @@ class Evaluation:
                 changes[key] = value
         return changed_settings(DragSettings(max_steps=self.max_steps), changes)
 
+    def suits(self, method: str, kind: str) -> bool:
+        """Whether a method can do the tasks of this protocol on models of a kind."""
+        return self.drag_settings(method).method != "drag3d-2023" or (kind == "shape" and self.protocol != "view")
+
     def check(self) -> None:
         """Raise InputError for what cannot be run."""
         for method in self.methods:
@@ -90,6 +94,9 @@ def evaluate(
     """
     evaluation.check()
     yardstick = yardstick_of(generator.kind, evaluation.protocol, evaluation.points)
+    for method in evaluation.methods:
+        if not evaluation.suits(method, generator.kind):
+            raise InputError(f"the method {method} drags points of shapes in space only; leave it out")
     conditions = {
         "format": FORMAT, "kind": yardstick.kind, "protocol": yardstick.protocol, "points": yardstick.points,
         "model": generator.fingerprint, "seed": evaluation.seed, "max_steps": evaluation.max_steps,

@@ -37,10 +37,15 @@ def evaluate_all(
     jobs: int = 1,
     source: str | None = None,
 ) -> list[dict[str, Any]]:
-    """Evaluate each member in a folder of its own, ``keypoints-3`` and so on; their reports, which are written too."""
+    """Evaluate each member in a folder of its own, ``keypoints-3`` and so on; their reports, which are written too.
+
+    A method that suits none of a member's tasks is left out there.
+    """
     found = []
     for protocol, points in wanted:
         one = replace(evaluation, protocol=protocol, points=points)
+        suited = tuple(method for method in one.methods if one.suits(method, generator.kind))
+        one = replace(one, methods=suited or one.methods)  # if none does, that is said
         place = folder / f"{protocol}-{points}"
         found.append(report(generator, one, evaluate(generator, one, place, quiet, jobs, source)))
         write_report(place, found[-1])
@@ -56,7 +61,7 @@ def write_summary(folder: Path, found: list[dict[str, Any]]) -> tuple[list[Path]
 def summary(found: list[dict[str, Any]]) -> str:
     """The most important figures of all reports, the methods side by side."""
     first = found[0]
-    methods, settings = list(first["methods"]), first["settings"]
+    methods, settings = list(dict.fromkeys(method for one in found for method in one["methods"])), first["settings"]
     lines = [
         f"# Drags of {first['model']['name']}: {', '.join(methods)}",
         "",
@@ -69,7 +74,8 @@ def summary(found: list[dict[str, Any]]) -> str:
     for one in found:
         for number, (title, cell) in enumerate(_rows(yardstick_in(one))):
             head = f"{one['protocol']} | {one['points']}" if number == 0 else " | "
-            lines.append(f"| {head} | {title} | {' | '.join(cell(figures) for figures in one['methods'].values())} |")
+            cells = (cell(one["methods"][method]) if method in one["methods"] else "-" for method in methods)
+            lines.append(f"| {head} | {title} | {' | '.join(cells)} |")
     return "\n".join([*lines, "", made_with(first)])
 
 

@@ -13,6 +13,8 @@ from drag3d.evaluation.shape_drags import ShapeDrags
 from drag3d.evaluation.suite import evaluate_all, members, summary, write_summary
 from drag3d.evaluation.view_drags import ViewDrags
 from get3d_models.errors import InputError
+from get3d_models.image_config import ImageConfig
+from get3d_models.stylegan2 import ImageGenerator
 
 EVERYTHING = [("keypoints", 1), ("keypoints", 3), ("keypoints", 5), ("pairs", 1), ("pairs", 3), ("pairs", 5),
               ("return", 1), ("return", 3), ("return", 5), ("view", 1)]  # fmt: skip
@@ -41,6 +43,12 @@ def counted(monkeypatch):
     for yardstick in (ShapeDrags, ViewDrags):
         monkeypatch.setattr(yardstick, "before", lambda *_: None)
     return calls
+
+
+@pytest.fixture
+def portraits():
+    config = ImageConfig(z_dim=48, w_dim=8, mapping_layers=1, channels=(8, 8, 8), conv_clamp=None)
+    return ImageGenerator(config, "portrait").requires_grad_(False)
 
 
 def test_all_protocols_and_all_numbers_of_points():
@@ -85,6 +93,17 @@ def test_the_summary_has_a_plot_where_there_is_matplotlib(small_quadruped, count
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     files, note = write_summary(tmp_path, found)
     assert note is not None and [path.name for path in files] == ["summary.md", "summary.json"]
+
+
+def test_a_method_is_left_out_where_it_has_no_place_and_refused_where_that_is_everywhere(
+    small_quadruped, portraits, counted, tmp_path
+):
+    evaluation = Evaluation(("default", "drag3d-2023"), drags=1)
+    found = evaluate_all(small_quadruped, evaluation, (("keypoints", 1), ("view", 1)), tmp_path, quiet=True)
+    assert [list(one["methods"]) for one in found] == [["default", "drag3d-2023"], ["default"]]
+    assert "| view | 1 | success | 1 of 1 (100%) | - |" in summary(found)
+    with pytest.raises(InputError, match="the method drag3d-2023 drags points of shapes in space only"):
+        evaluate(portraits, evaluation, tmp_path / "images", quiet=True)
 
 
 def test_another_number_of_points_is_another_evaluation(small_model, counted, tmp_path):
