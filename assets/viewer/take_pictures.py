@@ -1,4 +1,4 @@
-"""Takes the pictures of the viewer that the README shows, of real windows with a real drag in them.
+"""Takes the pictures of the viewer that the README shows, of real windows with a real drag in them, half-way.
 
     python assets/viewer/take_pictures.py [FOLDER]
 
@@ -29,9 +29,10 @@ Place = tuple[float, ...]
 # What is dragged, as the keypoint's name and its way.
 DRAGS: dict[str, dict[str, Place]] = {
     "quadruped": {"left_ear": (0.02, 0.10, 0.0), "tail": (0.0, 0.10, -0.04)},
-    "portrait": {"mouth_left": (-9.0, -8.0), "mouth_right": (9.0, -8.0)},
+    "portrait": {"eye_left_upper_lid": (0.0, -8.0), "eye_right_upper_lid": (0.0, -8.0), "chin": (0.0, 14.0)},
 }
-SEEDS = {"quadruped": 3, "portrait": 1}
+SEEDS = {"quadruped": 3, "portrait": 14}
+STEPS = 3
 
 
 def points(model: str) -> list[tuple[Place, Place]]:
@@ -48,7 +49,7 @@ def points(model: str) -> list[tuple[Place, Place]]:
 def desktop(model: str, size: tuple[int, int], path: Path) -> None:
     """The window, after a drag."""
     from drag3d.viewer.desktop.app import make_application, open_window
-    from drag3d.viewer.intents import AddPoint, StartDrag
+    from drag3d.viewer.intents import AddPoint, StepDrag
     from drag3d.viewer.link import Link, WorkerOptions
 
     wanted = points(model)
@@ -68,8 +69,9 @@ def desktop(model: str, size: tuple[int, int], path: Path) -> None:
     until(lambda: viewer.mirror.shown is not None)
     for handle, target in wanted:
         viewer.send(AddPoint(handle, target))
-    viewer.send(StartDrag())
-    until(lambda: bool(viewer.mirror.document.progress.reason))
+    for _ in range(STEPS):
+        number = viewer.send(StepDrag())
+        until(lambda number=number: settled(viewer.mirror.document, number))
     viewer.select_point(0)
     rest = time.monotonic() + 1.5
     until(lambda: time.monotonic() > rest)
@@ -77,6 +79,11 @@ def desktop(model: str, size: tuple[int, int], path: Path) -> None:
     screen.grabWindow(0).copy(0, 0, *size).save(str(path))
     window.close()
     link.close()
+
+
+def settled(document: Any, number: int) -> bool:
+    """Whether the worker has dealt with an intent, and with the step that it asked for."""
+    return document.answered >= number and document.progress.state != "running"
 
 
 def browser(model: str, size: tuple[int, int], path: Path) -> None:
@@ -95,8 +102,9 @@ def browser(model: str, size: tuple[int, int], path: Path) -> None:
             person.click(0.6, 0.4)
             person.until(lambda wanted=index + 1: len(person.points()) == wanted)
             type_point(person, index, ends)
-        person.button("start").click()
-        person.until(lambda: person.state("texts")["status"] not in ("ready", "running"), SECONDS)
+        for step in range(1, STEPS + 1):
+            person.button("step").click()
+            person.until(lambda step=step: person.state("texts")["steps"] == str(step), SECONDS)
         person.page.mouse.move(*person.at(0.9, 0.9))
         person.page.wait_for_timeout(2500)
         person.page.screenshot(path=str(path))

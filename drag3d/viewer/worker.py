@@ -123,6 +123,7 @@ def _serve(options: WorkerOptions, inbox: Inbox, outbox: Outbox) -> None:
     except ImportError as error:
         outbox.put(Said("error", f"the worker cannot start: {error}"))
         raise
+    leave_a_core()
     studio = Studio(options, outbox.put, inbox.cancelled)
     studio.begin()
     while not studio.ended:
@@ -131,6 +132,15 @@ def _serve(options: WorkerOptions, inbox: Inbox, outbox: Outbox) -> None:
             studio.perform(*item)
         else:
             studio.work()
+
+
+def leave_a_core() -> None:
+    """torch takes all cores but one, which is the window's: its threads do not sleep when they wait for each other."""
+    import torch
+
+    from drag3d.rendering.threads import cores
+
+    torch.set_num_threads(max(1, min(torch.get_num_threads(), cores() - 1)))
 
 
 def _short(source: str) -> str:
