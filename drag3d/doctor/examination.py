@@ -53,7 +53,9 @@ ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 def examine() -> list[Finding]:
     """What was found of every part, the required ones first. Never raises; takes seconds."""
-    looks: list[Callable[[], Finding]] = [surroundings.display, surroundings.browser]
+    looks: list[Callable[[], Finding]] = [
+        surroundings.display, surroundings.window, surroundings.web, surroundings.browser,
+    ]  # fmt: skip
     with ThreadPoolExecutor(max_workers=4) as pool:
         tried = [pool.submit(tried_apart, names) for names in (WITH_TORCH, WITHOUT_TORCH)]
         seen = [pool.submit(look) for look in looks]

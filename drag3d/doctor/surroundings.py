@@ -51,6 +51,26 @@ def display() -> Finding:
     )
 
 
+def window() -> Finding:
+    """Whether the viewer's window can be opened: Qt, the system's libraries that it loads, and a display."""
+    from drag3d.viewer.display import missing_packages, why_no_window
+
+    if missing := missing_packages():
+        return Finding("window", MISSING, "the viewer's window needs Qt", f"pip install {' '.join(missing)}")
+    if reason := why_no_window():
+        return Finding("window", MISSING, reason, "drag3d view --web shows the viewer in a browser")
+    return Finding("window", WORKS, "Qt can open the viewer's window")
+
+
+def web() -> Finding:
+    """Whether the viewer can be served to browsers; what it draws with is OpenGL's matter."""
+    from drag3d.viewer.web.packages import missing_packages
+
+    if missing := missing_packages():
+        return Finding("web viewer", MISSING, "it needs more packages", f"pip install {' '.join(missing)}")
+    return Finding("web viewer", WORKS, "its packages are here: drag3d view --web")
+
+
 def browser() -> Finding:
     """A browser on this machine, for the viewer; it is asked for its version, where that opens no window."""
     system = platform.system()

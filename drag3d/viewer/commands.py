@@ -71,21 +71,21 @@ BY_NAME = {command.name: command for command in COMMANDS}
 
 MOUSE_HELP = {
     "shape": (
-        ("click the shape", "handle; the next click places its target"),
-        ("ctrl + drag from the shape", "handle and target at once"),
-        ("drag a red or blue dot", "move the handle or the target"),
-        ("drag", "orbit"),
-        ("shift + drag, middle button", "pan"),
-        ("wheel, right button", "zoom"),
-        ("shift + brush", "rub out"),
+        ("Click the shape", "Handle; the next click places its target"),
+        ("Ctrl + drag from the shape", "Handle and target at once"),
+        ("Drag a red or blue dot", "Move the handle or the target"),
+        ("Drag", "Orbit"),
+        ("Shift + drag, middle button", "Pan"),
+        ("Wheel, right button", "Zoom"),
+        ("Shift + brush", "Rub out"),
     ),
     "image": (
-        ("click the image", "handle; the next click places its target"),
-        ("ctrl + drag from the image", "handle and target at once"),
-        ("drag a red or blue dot", "move the handle or the target"),
-        ("drag, middle button", "pan"),
-        ("wheel, right button", "zoom"),
-        ("shift + brush", "rub out"),
+        ("Click the image", "Handle; the next click places its target"),
+        ("Ctrl + drag from the image", "Handle and target at once"),
+        ("Drag a red or blue dot", "Move the handle or the target"),
+        ("Drag, middle button", "Pan"),
+        ("Wheel, right button", "Zoom"),
+        ("Shift + brush", "Rub out"),
     ),
 }
 

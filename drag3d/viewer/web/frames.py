@@ -10,15 +10,10 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from drag3d.viewer.scene.scene import Scene
 
+PICTURES_A_SECOND = 30.0
+"""At most"""
 SMALLEST, LARGEST = 16, 8192
 """Pixels along an edge"""
-MOST_PIXELS = 1920 * 1200
-"""Of one picture. Screens with more get a picture that is enlarged a little: drawing in software takes its time."""
-PICTURES_A_SECOND = 30.0
-MOVING_QUALITY, STILL_QUALITY = 65, 92
-"""Of JPEG: while things change, and a moment later"""
-WAITING_MESSAGES = 4
-"""When that many have not gone out yet, the connection is slow, and pictures are left out."""
 
 
 class Frames:
@@ -83,22 +78,3 @@ class Frames:
 
     def process_interaction_event(self, event: dict[str, Any]) -> None:
         """Not used: see above."""
-
-
-def stream(area: Any, frames: Frames) -> Any:
-    """Join a trame-rca area on the page to the pictures; returns what must be told (``update()``) of new ones."""
-    from trame_rca.schedulers import RcaImageRenderScheduler
-    from trame_rca.view_adapter import RcaViewAdapter
-
-    scheduler = RcaImageRenderScheduler(
-        frames,
-        target_fps=PICTURES_A_SECOND,
-        interactive_quality=MOVING_QUALITY,
-        still_quality=STILL_QUALITY,
-        rca_encoder="jpeg",
-    )
-    adapter = RcaViewAdapter(frames, area.name, scheduler=scheduler, do_schedule_render_on_interaction=False)
-    adapter.max_pixel_count = MOST_PIXELS
-    area.set_drop_frames_pending_network_limit(WAITING_MESSAGES)
-    area.add_view_handler(adapter)
-    return adapter

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from trame.ui.vuetify3 import VAppLayout
-from trame.widgets import client, html, rca
+from trame.widgets import client, html
 from trame.widgets import vuetify3 as v3
 
 from drag3d.viewer.commands import COMMANDS
 from drag3d.viewer.web import gestures, host
+from drag3d.viewer.web.area import Area
 from drag3d.viewer.web.panel import FIELD, TIGHT, build_panel, build_toolbar
 
 PANEL_WIDTH, TOOLBAR_HEIGHT = 320, 48
@@ -59,7 +60,7 @@ INITIAL: dict[str, Any] = {
 }
 
 
-def build_page(server: Any, upload_bytes: int) -> tuple[Any, Any]:
+def build_page(server: Any, plotter: Any, upload_bytes: int) -> tuple[Area, Any]:
     """The page on a trame server; returns the area that shows pictures, and what downloads a file by its name."""
     server.enable_module(MODULE)
     server.state.update(INITIAL)
@@ -71,7 +72,7 @@ def build_page(server: Any, upload_bytes: int) -> tuple[Any, Any]:
                                   classes="drag3d-panel", raw_attrs=['aria-label="Panel"']):  # fmt: skip
             build_panel()
         with v3.VMain(classes="drag3d-main"), html.Div(classes="drag3d-stage"):
-            area = rca.RemoteControlledArea(name="view", display="image", resize_throttle_ms=50)
+            area = Area(plotter)
             view = 'tabindex="-1" role="application" aria-label="View" data-test="view"'
             html.Div(classes="drag3d-view", raw_attrs=[view])
             _progress()

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from drag3d.viewer.commands import BY_NAME
 from drag3d.viewer.web import gestures
-from drag3d.viewer.web.frames import PICTURES_A_SECOND, Frames, stream
+from drag3d.viewer.web.frames import PICTURES_A_SECOND, Frames
 from drag3d.viewer.web.host import BrowserHost
 from drag3d.viewer.web.pagestate import SETTABLE, PageState, coordinates, finite
 
@@ -57,7 +57,7 @@ class Served:
         self.viewer = Viewer(link, scene, self.host, restart=lambda: _link(setup))
         self.host.viewer = self.viewer
         self.page = PageState(self.viewer, self.server.state)
-        self.area, self._fetch = build_page(self.server, setup["upload_bytes"])
+        self.area, self._fetch = build_page(self.server, self.plotter, setup["upload_bytes"])
         self._wake = asyncio.Event()
         self._last_message = 0
         self._lively_until = 0.0
@@ -198,7 +198,7 @@ class Served:
     async def _run(self) -> None:
         stop, loop = asyncio.Event(), asyncio.get_running_loop()
         threading.Thread(target=self._listen_to_front_door, args=(loop, stop), daemon=True).start()
-        self.adapter = stream(self.area, self.frames)
+        self.area.stream(self.frames)
         how = {"exec_mode": "coroutine", "backend": "aiohttp", "thread": True, "open_browser": False}
         serving = asyncio.ensure_future(
             self.server.start(host="127.0.0.1", port=0, timeout=0, show_connection_info=False, **how)
@@ -259,7 +259,7 @@ class Served:
         self.server.state.flush()
         drawn = self.frames.take_new()
         if drawn:
-            self.adapter.update()
+            self.area.render()
         if changed or drawn:
             self._lively_until = time.monotonic() + LIVELY_FOR
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib.util
 import os
 import signal
 import socket
@@ -16,20 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from drag3d.viewer.web.packages import missing_packages
 from get3d_models.errors import InputError
 
 if TYPE_CHECKING:
     from drag3d.viewer.web.guard import Guard
     from drag3d.viewer.web.sessions import Setup
 
-PACKAGES = {
-    "aiohttp": "aiohttp",
-    "trame": "trame",
-    "trame_vuetify": "trame-vuetify",
-    "trame_rca": "trame-rca",
-    "platformdirs": "platformdirs",
-}
-"""Modules that the browser's viewer needs, and the packages that bring them"""
 MEGABYTE = 1 << 20
 AUTOSAVE_DAYS = 30
 """As long as a browser keeps the cookie that they are found by"""
@@ -59,8 +51,7 @@ class WebOptions:
 
 def serve(options: WebOptions) -> None:
     """Serve until Ctrl-C or SIGTERM; then no process remains. InputError, in one line, if it cannot be served."""
-    missing = [package for module, package in PACKAGES.items() if importlib.util.find_spec(module) is None]
-    if missing:
+    if missing := missing_packages():
         raise InputError(f"the viewer in a browser needs more packages: pip install {' '.join(missing)}")
     from drag3d.viewer.scene.probe import opengl_trouble
 

@@ -413,7 +413,7 @@ def test_what_cannot_be_listened_on_is_refused_in_one_line() -> None:
 
 
 def test_neither_the_front_door_nor_a_sessions_window_imports_torch() -> None:
-    modules = ("serving", "gateway", "process", "served", "page", "frames")
+    modules = ("serving", "gateway", "process", "served", "page", "area", "frames")
     lines = [f"import drag3d.viewer.web.{name}" for name in modules]
     lines += ["import sys, drag3d.viewer.application", "sys.exit('torch' in sys.modules)"]
     assert subprocess.run([sys.executable, "-c", "\n".join(lines)], check=False).returncode == 0
@@ -438,11 +438,11 @@ def test_a_token_is_made_up_exactly_where_others_can_reach_the_server() -> None:
 
 def test_what_is_missing_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     from drag3d.viewer.scene import probe
-    from drag3d.viewer.web import serving
+    from drag3d.viewer.web import packages, serving
 
     monkeypatch.setattr(probe, "opengl_trouble", lambda: "no off-screen OpenGL")
     with pytest.raises(InputError, match=r"^no off-screen OpenGL$"):
         serving.serve(WebOptions("quadruped", port=0))
-    monkeypatch.setitem(serving.PACKAGES, "no_such_module_here", "no-such-package")
+    monkeypatch.setitem(packages.PACKAGES, "no_such_module_here", "no-such-package")
     with pytest.raises(InputError, match=r"pip install no-such-package$"):
         serving.serve(WebOptions("quadruped", port=0))
