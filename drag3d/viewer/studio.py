@@ -327,9 +327,8 @@ class Studio:
             edit.said = len(edit.session.notes)
             if self.drive.state == "idle":
                 self.showing.forget()
+            if self.drive.state != "running":  # whoever pauses wants to look closely
                 self._attempt(lambda: self.showing.show(edit))
-            elif self.drive.state == "paused":
-                self._attempt(lambda: self.showing.show_step(edit, at_once=True))
         if not (hurried and now < self._document_from):
             self._document_from = now + DOCUMENT_INTERVAL
             self.send(document(self.edits, self.drive.progress, self.answered, self.library.models))

@@ -245,6 +245,10 @@ class StrokeGrip:
         self.viewer.brush.hover(event)
 
     def release(self, event: Pointer, clicked: bool) -> None:
+        end = self.viewer.scene.pick_surface(event.x, event.y)
+        if end and end.position != self.centers[-1]:  # the stroke goes as far as the mouse
+            self._dab(end.position)
+            self.viewer.drawing.region(self.free)
         centers = np.array(self.centers, dtype=np.float32)
         self.viewer.send(Paint(centers, self.radius, self.erase))
 

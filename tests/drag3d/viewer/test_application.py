@@ -226,9 +226,10 @@ def test_a_stroke_has_centres_that_leave_no_gap_and_is_seen_at_once(world: World
     world.viewer.set_value("brush", 0.11)  # of the diagonal of 2
     world.press(150, 200)
     world.move(250, 200)
-    shown = world.scene.free
     world.release(250, 200)
+    shown = world.scene.free
     (stroke,) = world.sent()
+    assert stroke.centers[-1].tolist() == [0.5, 0.0, 0.0]
     assert isinstance(stroke, Paint) and stroke.radius == pytest.approx(0.22) and not stroke.erase
     gaps = np.linalg.norm(np.diff(stroke.centers, axis=0), axis=1)
     assert gaps.max() <= stroke.radius and stroke.centers[0].tolist() == [-0.5, 0.0, 0.0]
