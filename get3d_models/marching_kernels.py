@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from get3d_models.ordering import stable_order
 from get3d_models.tetgrid import TetGrid
 
 
@@ -42,7 +43,7 @@ class Tables(NamedTuple):
         """The tables of a grid on the CPU."""
         near, far = (np.ascontiguousarray(column, dtype=np.int32) for column in grid.edges.numpy().T)
         tet_edges = np.ascontiguousarray(grid.tet_edges.numpy(), dtype=np.int32)
-        order = np.argsort(tet_edges.reshape(-1), kind="stable")
+        order = stable_order(tet_edges.reshape(-1))
         edge, tet = tet_edges.reshape(-1)[order], (order // 6).astype(np.int32)
         count = np.bincount(edge, minlength=len(near))
         start = np.cumsum(count) - count
