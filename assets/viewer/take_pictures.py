@@ -1,9 +1,9 @@
 """Takes the pictures of the viewer that the README shows, of real windows with a real drag in them, half-way.
 
-    python assets/viewer/take_pictures.py [FOLDER]
+    python assets/viewer/take_pictures.py
+    python assets/viewer/take_pictures.py FOLDER 1920x1080
 
-Needs what the tests of the viewer need: Xvfb and xdotool for the desktop, Chromium for the browser. Each picture is
-written at 1280x800 and at 1920x1080; look at them.
+Needs what the tests of the viewer need: Xvfb and xdotool for the desktop, Chromium for the browser. Look at them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ sys.path.insert(0, str(HERE.parents[1] / "tests" / "drag3d" / "viewer"))
 import chromium  # noqa: E402
 import x_display  # noqa: E402
 
-SIZES = ((1280, 800), (1920, 1080))
+SIZE = (1280, 800)
 SECONDS = 120
 Place = tuple[float, ...]
 # What is dragged, as the keypoint's name and its way.
@@ -119,23 +119,22 @@ def type_point(person: Any, index: int, ends: tuple[Place, Place]) -> None:
         person.page.wait_for_timeout(1000)  # for the answer, which shows the table anew
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, size: tuple[int, int]) -> None:
     """All pictures; each desktop window in a process of its own, since Qt stays with the display it saw first."""
     for model in DRAGS:
-        for size in SIZES:
-            stem = f"{model}-{size[0]}x{size[1]}.png"
-            display = x_display.XDisplay(*size)
-            picture = folder / f"desktop-{stem}"
-            words = [sys.executable, __file__, "--desktop", model, str(size[0]), str(size[1]), str(picture)]
-            subprocess.run(words, env={**os.environ, **display.environment}, check=True)
-            display.stop()
-            print(picture)
-            browser(model, size, folder / f"browser-{stem}")
-            print(folder / f"browser-{stem}")
+        stem = f"{model}-{size[0]}x{size[1]}.png"
+        display, picture = x_display.XDisplay(*size), folder / f"desktop-{stem}"
+        words = [sys.executable, __file__, "--desktop", model, str(size[0]), str(size[1]), str(picture)]
+        subprocess.run(words, env={**os.environ, **display.environment}, check=True)
+        display.stop()
+        print(picture)
+        browser(model, size, folder / f"browser-{stem}")
+        print(folder / f"browser-{stem}")
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--desktop"]:
         desktop(sys.argv[2], (int(sys.argv[3]), int(sys.argv[4])), Path(sys.argv[5]))
     else:
-        main(Path(sys.argv[1]) if len(sys.argv) > 1 else HERE)
+        width, height = (int(edge) for edge in sys.argv[2].split("x")) if len(sys.argv) > 2 else SIZE
+        main(Path(sys.argv[1]) if len(sys.argv) > 1 else HERE, (width, height))

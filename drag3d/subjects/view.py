@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
 from drag3d.core.settings import DragSettings
@@ -56,6 +55,8 @@ class Sight:
     @cached_property
     def nearest(self) -> Tensor:
         """(h, w, 2) int64: for each pixel (x, y) of the nearest one that shows the surface."""
+        from scipy.ndimage import distance_transform_edt  # a fifth of a second, which other drags need not wait for
+
         if not bool(self.covered.any()):
             raise InputError("nothing of the shape is seen in this view; turn it, or undo the last drag")
         rows, columns = distance_transform_edt(~self.covered.cpu().numpy(), return_distances=False, return_indices=True)

@@ -24,10 +24,12 @@ CONSTRAINTS = {
     "along_y": "along y", "along_z": "along z",
 }  # fmt: skip
 CHOICES = {
-    "method": {"default": "default", "draggan": "DragGAN"},
+    "method": {"default": "default", "draggan": "DragGAN", "drag3d-2023": "Drag3D of 2023"},
     "latents_moved": {"geometry": "geometry", "texture": "texture", "both": "both"},
     "space": {"w+": "w+", "w": "w"},
 }
+OF_SHAPES = ("drag3d-2023",)
+"""Choices that images do not have"""
 IMAGE_ONLY, SHAPE_ONLY = ("label", "layers"), ("texture_seed", "latents_moved", "in_view", "box")
 
 
@@ -111,4 +113,5 @@ def choices_of(viewer: Viewer, name: str) -> dict[str, str]:
         return {look: look for look in viewer.scene.looks}
     if name == "background":
         return {name: name for name in BACKGROUNDS}
-    return CHOICES.get(name, {})
+    found = CHOICES.get(name, {})
+    return {key: text for key, text in found.items() if not (image and key in OF_SHAPES)}

@@ -268,6 +268,7 @@ def test_images_have_no_box_and_are_panned(world: World) -> None:
     world.viewer.set_value("tool", "box")
     world.answer(ImageShown(2, np.zeros((400, 400, 3), np.uint8)), replace(SHAPE, kind="image", size=(400, 400)))
     assert world.viewer.tool_name == "point" and "box" not in dict(world.viewer.choices("tool"))
+    assert "drag3d-2023" not in dict(world.viewer.choices("method"))
     world.drag((250, 200), (300, 240))
     assert "pan" in [move[0] for move in world.scene.moves]
     world.click(120, 130)
