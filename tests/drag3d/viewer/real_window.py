@@ -33,8 +33,13 @@ class RealWindow:
             self.window: Any = open_window(link, lambda: Link.start(options))
         self.window.setGeometry(0, 0, *x_display.SIZE)
         self.viewer = self.window.viewer
+        self.renders = self._seen = 0
+        self.window.picture.render_window.AddObserver("EndEvent", self._count)
         self.until(lambda: self.viewer.mirror.shown is not None, 60)
         self.look(0.3)
+
+    def _count(self, *_: Any) -> None:
+        self.renders += 1
 
     # ---- time -------------------------------------------------------------------------------------------------
 
@@ -51,6 +56,18 @@ class RealWindow:
         """Let the window live for a while."""
         end = time.monotonic() + seconds
         self.until(lambda: time.monotonic() >= end)
+
+    def come_to_rest(self) -> None:
+        """Let the window live until its picture stays as it is: smooth edges come a moment after the last change."""
+        still = time.monotonic()
+
+        def stays() -> bool:
+            nonlocal still
+            if self.viewer.scene.dirty or self.renders != self._seen:
+                still, self._seen = time.monotonic(), self.renders
+            return time.monotonic() - still > 0.8
+
+        self.until(stays, 30)
 
     def begin(self, seed: int = 0) -> None:
         """Start over, with no points, seen obliquely."""

@@ -42,6 +42,7 @@ def test_the_image_is_where_its_pixels_are_said_to_be(desk: RealWindow) -> None:
     corners = [seen_at(desk, x, y) for x in (0, EDGE - 1) for y in (0, EDGE - 1)]
     width, height = desk.window.picture.width(), desk.window.picture.height()
     assert all(0 < x < width and 0 < y < height for x, y in corners)
+    desk.come_to_rest()
     shown, image = desk.picture_pixels.astype(int), desk.viewer.mirror.shown.pixels.astype(int)
     for x, y in ((40, 40), (128, 120), (200, 230)):
         column, row = (round(value) for value in seen_at(desk, x, y))

@@ -97,7 +97,7 @@ def test_space_drags_and_the_shape_follows(desk: RealWindow) -> None:
     assert min(curve) < 0.7 * curve[0]
     moved = desk.viewer.mirror.shown.vertices
     assert moved.shape != vertices.shape or np.abs(moved - vertices).max() > 0.01
-    desk.look()
+    desk.come_to_rest()
     assert (np.abs(desk.picture_pixels.astype(int) - pixels) > 20).any(axis=-1).sum() > 500
 
 
@@ -197,6 +197,7 @@ def test_numbers_choose_how_the_shape_looks(desk: RealWindow) -> None:
         desk.press(key)
         desk.until(lambda look=look: desk.viewer.look == look)  # type: ignore[misc]
         desk.look(0.4)
+        desk.come_to_rest()
         seen.append(desk.picture_pixels.astype(int))
     for first, second in itertools.pairwise(seen):
         assert (np.abs(first - second).max(axis=-1) > 12).sum() > 1000
@@ -209,16 +210,16 @@ def test_the_original_is_seen_while_c_is_held(desk: RealWindow) -> None:
         desk.until(lambda steps=steps: desk.document.progress.step == steps, 30)  # type: ignore[misc]
     desk.press("Escape")
     desk.until(lambda: desk.document.progress.state == "idle")
-    desk.look(0.3)
+    desk.come_to_rest()
     edited = desk.picture_pixels.astype(int)
     desk.display.do("keydown", "c")
     desk.until(lambda: desk.viewer.comparing)
-    desk.look(0.7)  # X repeats keys that are held
+    desk.come_to_rest()  # X repeats keys that are held
     assert desk.viewer.comparing
     original = desk.picture_pixels.astype(int)
     desk.display.do("keyup", "c")
     desk.until(lambda: not desk.viewer.comparing)
-    desk.look()
+    desk.come_to_rest()
     assert (np.abs(original - edited).max(axis=-1) > 20).sum() > 300
     assert (np.abs(desk.picture_pixels - edited).max(axis=-1) > 20).sum() < 100
 

@@ -110,7 +110,7 @@ def loaded(tiny_model: Path) -> Desk:
 
 
 @pytest.mark.slow
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(sequence=sequences)
 def test_any_sequence_leaves_a_consistent_session(
     tiny_model: Path, loaded: Desk, tmp_path_factory: pytest.TempPathFactory, sequence: list[object]
