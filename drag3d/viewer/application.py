@@ -3,61 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from drag3d.viewer import availability, commands, values
 from drag3d.viewer.actions import ACTIONS
 from drag3d.viewer.drawing import Drawing
-from drag3d.viewer.intents import (
-    Configure,
-    DiscardAutosave,
-    EnablePoint,
-    Export,
-    Generate,
-    Intent,
-    Look,
-    MovePoint,
-    OpenSession,
-    Place,
-    RemovePoint,
-    RestoreAutosave,
-    SaveSession,
-    SetBox,
-    Shown,
-    WriteFilm,
-)
+from drag3d.viewer.intents import Configure, Generate, Intent, Look, SetBox, Shown
 from drag3d.viewer.mirror import Mirror
 from drag3d.viewer.mouse import Mouse
 from drag3d.viewer.replies import Busy, Died, Document, ImageShown, Offers, Reply, Said, ShapeShown, Written
+from drag3d.viewer.requests import Requests
 from drag3d.viewer.scene import BACKGROUNDS
 from drag3d.viewer.tools import BoxTool, BrushTool, PointTool, Tool
 
 if TYPE_CHECKING:
+    from drag3d.viewer.host import Host
     from drag3d.viewer.link import Link
     from drag3d.viewer.scene.pointer import Pointer
     from drag3d.viewer.scene.scene import Scene
 
 
-class Host(Protocol):
-    """What differs between the windows."""
-
-    def request_open(self) -> None:
-        """Let the person choose a session, then call :meth:`Viewer.open`."""
-
-    def request_save(self) -> None:
-        """... a place for the session, then :meth:`Viewer.save`."""
-
-    def request_export(self) -> None:
-        """... a place and a format, then :meth:`Viewer.export`."""
-
-    def request_film(self) -> None:
-        """... a place, then :meth:`Viewer.film`."""
-
-    def written(self, path: str) -> None:
-        """A file that was asked for is there."""
-
-
-class Viewer:
+class Viewer(Requests):
     """One person's view of one session. Call :meth:`tick` some 60 times a second from the window's loop."""
 
     link: Link
@@ -313,53 +279,6 @@ class Viewer:
         """Choose the point that commands are about."""
         self.selected = -1 if index is None or not 0 <= index < len(self.mirror.points()) else index
         self.drawing.points()
-
-    def set_handle(self, index: int, place: Place) -> None:
-        """Move a handle; it is put onto the surface."""
-        self.send(MovePoint(index, handle=tuple(place)))
-
-    def set_target(self, index: int, place: Place) -> None:
-        """Move a target."""
-        self.send(MovePoint(index, target=tuple(place)))
-
-    def set_enabled(self, index: int, enabled: bool) -> None:
-        """Let a point take part in drags, or not."""
-        self.send(EnablePoint(index, enabled))
-
-    def remove_point(self, index: int) -> None:
-        """Delete a point."""
-        self.send(RemovePoint(index))
-
-    def open(self, path: str) -> None:
-        """Go on with a session file."""
-        self.send(OpenSession(path))
-
-    def save(self, path: str) -> None:
-        """Write a session file."""
-        self.send(SaveSession(path))
-
-    def export(self, path: str, settings: dict[str, Any] | None = None) -> None:
-        """Write the shape, the image or a picture of the shape as it is seen."""
-        self.send(Export(path, settings or {}, self.scene.camera()))
-
-    def film(self, path: str, turntable: bool = False) -> None:
-        """Write an animation."""
-        self.send(WriteFilm(path, turntable))
-
-    def restore(self, name: str) -> None:
-        """Go on with what an earlier run left unsaved."""
-        self.send(RestoreAutosave(name))
-        self.dismiss(name)
-
-    def discard(self, name: str) -> None:
-        """Forget it."""
-        self.send(DiscardAutosave(name))
-        self.dismiss(name)
-
-    def dismiss(self, name: str) -> None:
-        """Do not show the offer any more; it comes again at the next start."""
-        self.mirror.offers = tuple(offer for offer in self.mirror.offers if offer.name != name)
-        self._changed = True
 
     def restart(self) -> None:
         """A new worker in place of one that is gone; it goes on where that one had saved last."""
