@@ -219,6 +219,7 @@ class Window(QMainWindow):
         if hasattr(self, "viewer"):
             self.viewer.close()
             self._mouse.close()
+            self.viewer.scene.close()  # nothing of ours is called any more while VTK takes its window apart
             self.picture.close()
         super().closeEvent(event)
 

@@ -193,6 +193,7 @@ class Served:
         finally:
             self.viewer.close()
             with suppress(Exception):
+                self.viewer.scene.close()
                 self.plotter.close()
 
     async def _run(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -162,6 +163,7 @@ class RealWindow:
         """Close the window, and with it the worker."""
         self.window.close()
         self.application.processEvents()
+        gc.collect()  # what VTK still holds goes now, and not in the middle of a later test's picture
 
 
 def first_hit(camera: CameraState, x: float, y: float, corners: NDArray[np.float64]) -> NDArray[np.float64] | None:
