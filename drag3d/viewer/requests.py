@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from drag3d.viewer.intents import (
@@ -23,19 +24,19 @@ if TYPE_CHECKING:
     from drag3d.viewer.scene.scene import Scene
 
 
-class Requests:
+class Requests(ABC):
     """The part of :class:`drag3d.viewer.application.Viewer` that only passes on."""
 
     scene: Scene
     mirror: Mirror
 
+    @abstractmethod
     def send(self, intent: Intent) -> int:
         """Ask the worker for something; returns the intent's number."""
-        raise NotImplementedError
 
+    @abstractmethod
     def touch(self) -> None:
         """Values have changed: the next tick says so."""
-        raise NotImplementedError
 
     def set_handle(self, index: int, place: Place) -> None:
         """Move a handle; it is put onto the surface."""

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
@@ -67,12 +68,10 @@ class TypedField(QLineEdit):
             self.changed.emit(value)
         self.revert()
 
-    def _as_text(self, value: Any) -> str:
-        raise NotImplementedError
-
-    def _meant(self, text: str) -> tuple[bool, Any]:
-        """Whether a text stands for a value, and for which."""
-        raise NotImplementedError
+    # Of each kind of field. Qt's metaclass allows no abstract methods.
+    _as_text: Callable[[Any], str]
+    _meant: Callable[[str], tuple[bool, Any]]
+    """Whether a text stands for a value, and for which"""
 
 
 class NumberField(TypedField):

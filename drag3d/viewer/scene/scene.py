@@ -184,6 +184,10 @@ class Scene:
         self._stage.draw(timed=not smooth or (typical is not None and typical < FAST))
         self._rendered = time.monotonic()
 
+    def drawn(self) -> NDArray[np.uint8]:
+        """(H, W, 3) what was drawn last, row 0 at the top; draws nothing."""
+        return self._stage.pixels()
+
     def screenshot(self) -> NDArray[np.uint8]:
         """(H, W, 3) what the window shows, drawn anew if anything changed, with smooth edges."""
         if self._changed or self._rough:

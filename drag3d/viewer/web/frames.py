@@ -49,25 +49,10 @@ class Frames:
             self._resized = False
             self._scene.render()
         if self._picture is None:
-            self._picture = self._read()
+            self._picture = self._scene.drawn()
             self._drawn = False
         height, width = self._picture.shape[:2]
         return self._picture, width, height
-
-    def _read(self) -> NDArray[np.uint8]:
-        """(H, W, 3) what was drawn last, row 0 at the top."""
-        from vtkmodules.util.numpy_support import vtk_to_numpy
-        from vtkmodules.vtkRenderingCore import vtkWindowToImageFilter
-
-        reader = vtkWindowToImageFilter()
-        reader.SetInput(self._plotter.render_window)
-        reader.SetInputBufferTypeToRGB()
-        reader.ReadFrontBufferOff()
-        reader.ShouldRerenderOff()
-        reader.Update()
-        image = reader.GetOutput()
-        width, height, _ = image.GetDimensions()
-        return np.ascontiguousarray(vtk_to_numpy(image.GetPointData().GetScalars()).reshape(height, width, 3)[::-1])
 
     def process_resize_event(self, width: int, height: int) -> None:
         """The view in the browser has another size."""
