@@ -19,7 +19,7 @@ from drag3d.viewer.intents import CameraState
 class RealWindow:
     """The window, and a person in front of it."""
 
-    def __init__(self, model: Path, autosaves: Path):
+    def __init__(self, model: Path, autosaves: Path, look: float = 0.3):
         self.display = x_display.shared_display()
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("DISPLAY", self.display.name)
@@ -37,7 +37,7 @@ class RealWindow:
         self.renders = self._seen = 0
         self.window.picture.render_window.AddObserver("EndEvent", self._count)
         self.until(lambda: self.viewer.mirror.shown is not None, 60)
-        self.look(0.3)
+        self.look(look)
 
     def _count(self, *_: Any) -> None:
         self.renders += 1
