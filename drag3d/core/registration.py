@@ -44,7 +44,7 @@ class Neighbourhood:
         self.rigidity = RIGID if "strain" in without else 1.0
         self.count, self.dimensions = handles.shape
         self.radius = float(offsets.norm(dim=1).max().clamp_min(1e-12))
-        self.feature_scale = self.appearance_scale = self.level_scale = 1.0
+        self.feature_scale = self.level_scale = 1.0
         with torch.no_grad():
             self.window = self._window(field)
             self._measure_scales(field)
@@ -76,11 +76,13 @@ class Neighbourhood:
             return self._mismatch(self.describe(field, placement) - self.reference)
 
     def register(self, field: Field, placement: Tensor, iterations: int = 6) -> tuple[Tensor, Tensor]:
-        """Placements that fit best and their errors ``(K,)``, by Gauss-Newton from a guess."""
-        d, limit = self.dimensions, 0.5 * self.radius
+        """Placements that fit best and their errors ``(K,)``, by Gauss-Newton from a guess; with the slopes found there."""
+        d, limit, bound = self.dimensions, 0.5 * self.radius, LARGEST_STRAIN * self.radius
         best, best_error = placement, torch.full((self.count,), torch.inf, device=placement.device)
+        described, slope = self._with_slope(field, placement)
+        weighted, matrix = self._normal_equations(slope)
+        stiffness = self._stiffness(slope)[:, None]
         for iteration in range(iterations + 1):
-            described, slope = self._with_slope(field, placement)
             difference = described - self.reference
             error = self._mismatch(difference)
             better = error < best_error
@@ -88,14 +90,13 @@ class Neighbourhood:
             best_error = torch.where(better, error, best_error)
             if iteration == iterations or not bool(better.any()):
                 break
-            weighted, matrix = self._normal_equations(slope)
-            pull = matrix.new_zeros(self.count, d + d * d)
-            pull[:, d:] = self._stiffness(slope)[:, None] * placement[:, d:]
-            right = -(weighted @ difference.flatten(1)[:, :, None])[:, :, 0] - pull
+            right = -(weighted @ difference.flatten(1)[:, :, None])[:, :, 0]
+            right = torch.cat([right[:, :d], right[:, d:] - stiffness * placement[:, d:]], dim=1)
             step = torch.linalg.solve(matrix, right)
             placement = placement + step * (limit / step.norm(dim=1, keepdim=True).clamp_min(1e-12)).clamp_max(1.0)
-            bound = LARGEST_STRAIN * self.radius
             placement = torch.cat([placement[:, :d], placement[:, d:].clamp(-bound, bound)], dim=1)
+            with torch.no_grad():
+                described = self.describe(field, placement)
         return best, best_error
 
     def motion(self, field: Field, placement: Tensor) -> Tensor:
@@ -169,22 +170,17 @@ class Neighbourhood:
         return window / window.sum(dim=1, keepdim=True)
 
     def _measure_scales(self, field: Field) -> None:
-        """Divide features, and level or appearance, by the root mean square of their slopes in the neighbourhoods."""
+        """Divide features and level by the root mean square of their slopes in the neighbourhoods."""
         points = self.points(self.unmoved()).flatten(0, 1)
         axes = torch.eye(self.dimensions, device=points.device) * self.spacing
         features = [self._features(field, points + a) - self._features(field, points - a) for a in axes]
-        self.feature_scale = _inverse_slope(features, self.spacing)
-        if field.level(points[:1]) is None:
-            body, spacing = field.lift(points), self.spacing / self.magnification
-            axes = torch.eye(body.shape[1], device=points.device) * spacing
-            seen = [field.appearance(body + a) - field.appearance(body - a) for a in axes]
-            self.appearance_scale = self.magnification * _inverse_slope(seen, spacing)
-        else:
+        self.feature_scale = inverse_slope(features, self.spacing)
+        if field.level(points[:1]) is not None:
             levels = [field.level(points + a) - field.level(points - a) for a in axes]  # type: ignore[operator]
-            self.level_scale = _inverse_slope([level[:, None] for level in levels], self.spacing)
+            self.level_scale = inverse_slope([level[:, None] for level in levels], self.spacing)
 
 
-def _inverse_slope(differences: list[Tensor], spacing: float) -> float:
+def inverse_slope(differences: list[Tensor], spacing: float) -> float:
     """One over the root mean square slope, of differences ``(M, C)`` along each axis over twice the spacing."""
     slope = torch.stack(differences).square().sum(dim=(0, 2)).mean().sqrt() / (2 * spacing)
     return float(1 / slope.clamp_min(1e-12))

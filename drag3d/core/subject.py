@@ -22,10 +22,6 @@ class Field(Protocol):
         """What best tells the same place of the body in a changed subject, ``(M, C)``; if nothing else the features."""
         ...
 
-    def appearance(self, points: Tensor) -> Tensor:
-        """What is seen at points of the body ``(M, E)``: ``(M, C)``, tells whether the rest has changed."""
-        ...
-
     def lift(self, points: Tensor) -> Tensor:
         """The points of the body ``(M, E)`` that are found at points ``(M, D)``; detached."""
         ...
@@ -46,6 +42,8 @@ class Subject(Protocol):
     """(R, w_dim) the latent rows that a drag may change, as they are before it"""
     basis: Tensor
     """(R, k, w_dim) for each row the directions in which generated latents vary, one standard deviation long"""
+    origin: Tensor
+    """(R, k) where ``start`` lies among generated latents: standard deviations from their mean, by direction"""
     groups: Tensor
     """(R,) which rows come from the same mapping network, by number: those move together by preference"""
     rest: Tensor
@@ -82,6 +80,11 @@ class Subject(Protocol):
 
     def field(self, latents: Tensor, centers: Tensor, radius: float) -> Field:
         """One synthesis of latent rows ``(R, w_dim)``, to be asked mainly within ``radius`` of ``centers`` (K, D)."""
+        ...
+
+    def stillness(self, latents: Tensor, body: Tensor) -> Tensor:
+        """What tells at points of the body ``(M, E)`` whether they have changed, for each of latent rows
+        ``(B, R, w_dim)``: ``(B, M, C)``."""
         ...
 
     def offsets(self, radius: float, count: int, seed: int) -> Tensor:

@@ -27,7 +27,7 @@ ANCHOR_SHARE = 0.03
 REST_SHARE = 0.15
 HOLD_WEIGHT = 4.0
 REST_EDGE = 32
-PICTURE_BLOCK = 4
+PICTURE_BLOCK = 3
 MOST_DIRECTIONS = 96  # the strongest ones; each costs a synthesis when what should stay is looked at
 AFFORDABLE_MULTIPLY_ADDS = 2e9
 
@@ -59,20 +59,6 @@ class ImageField:
     def descriptors(self, points: Tensor) -> Tensor:
         """The features."""
         return self.features(points)
-
-    def appearance(self, points: Tensor) -> Tensor:
-        """Colours ``(M, 3)`` of a small version of the image; features, where a network has no such."""
-        return self.picture.at(points)
-
-    @cached_property
-    def picture(self) -> FeatureMap:
-        """The image as it stands after the block of 64 pixels, or a smaller last one."""
-        generator, block = self.subject.generator, min(self.subject.block, PICTURE_BLOCK)
-        sizes = generator.config.map_sizes[: block + 1]
-        windows = [Windows.whole(*size) for size in sizes]
-        with torch.set_grad_enabled(self.ws.requires_grad):
-            images = generator.synthesis.run(self.ws, windows, self.subject.noise, images=True)[1]
-        return FeatureMap(images[-1], windows[-1], generator.size) if images else self.whole
 
     def lift(self, points: Tensor) -> Tensor:
         """The points themselves: an image is its own body."""
@@ -119,6 +105,7 @@ class ImageSubject:
         self.start = self.latents.rows[: rows if layers is None else layers]
         spread = latent_spread(lambda z: generator.map(z)[:, 0], generator.config.z_dim, generator.device)
         self.basis = spread.directions[:MOST_DIRECTIONS].expand(len(self.start), -1, -1)
+        self.origin = spread.coordinates(self.start)[:, :MOST_DIRECTIONS]
         self.groups = torch.zeros(len(self.start), dtype=torch.long, device=generator.device)
         width, height = generator.size
         self.last_pixel = torch.tensor([width - 1.0, height - 1.0], device=generator.device)
@@ -158,7 +145,11 @@ class ImageSubject:
 
     def rows(self, moved: Tensor) -> Tensor:
         """All rows ``(1, rows, w_dim)`` for moved rows ``(R, w_dim)``."""
-        return torch.cat([moved, self.latents.rows[len(moved) :]])[None]
+        return self.many_rows(moved[None])
+
+    def many_rows(self, moved: Tensor) -> Tensor:
+        """All rows ``(B, rows, w_dim)`` for moved rows ``(B, R, w_dim)``."""
+        return torch.cat([moved, self.latents.rows[moved.shape[1] :].expand(len(moved), -1, -1)], dim=1)
 
     def unpack(self, moved: Tensor) -> ImageLatents:
         """The latents of the image for moved rows ``(R, w_dim)``."""
@@ -167,6 +158,19 @@ class ImageSubject:
     def field(self, latents: Tensor, centers: Tensor, radius: float) -> ImageField:
         """One synthesis of moved rows ``(R, w_dim)``, of the windows that feed the points near centres if that pays."""
         return ImageField(self, latents, centers, radius)
+
+    def stillness(self, latents: Tensor, body: Tensor) -> Tensor:
+        """Colours ``(B, M, 3)`` at pixels ``(M, 2)`` of the image as it stands after the block of 32 pixels.
+
+        Features, where a network has no such images.
+        """
+        generator, block = self.generator, min(self.block, PICTURE_BLOCK)
+        windows = [Windows.whole(*size) for size in generator.config.map_sizes[: block + 1]]
+        maps, images = generator.synthesis.run(self.many_rows(latents), windows, self.noise, images=True)
+        many = (images or maps)[-1]
+        # One map that has all latents' channels: places are looked up once.
+        values = FeatureMap(many.flatten(0, 1)[None], windows[-1], generator.size).at(body)
+        return values.unflatten(1, (len(latents), -1)).transpose(0, 1)
 
     def offsets(self, radius: float, count: int, seed: int) -> Tensor:
         """The pixels of a disc around the origin, which is the first of them ``(M, 2)``; as many as there are."""

@@ -19,6 +19,10 @@ class Spread:
     mean: Tensor
     directions: Tensor
 
+    def coordinates(self, rows: Tensor) -> Tensor:
+        """Of latent rows ``(R, w_dim)`` along these directions, in deviations from the mean: ``(R, k)``."""
+        return (rows - self.mean) @ (self.directions / self.directions.square().sum(dim=1, keepdim=True)).t()
+
 
 def latent_spread(mapping: Callable[[Tensor], Tensor], z_dim: int, device: torch.device) -> Spread:
     """Principal components of the mapped latents of a fixed set of random codes; those of no account are left out.

@@ -18,7 +18,7 @@ LATENTS_MOVED = ("geometry", "texture", "both")
 NEWTON_STEPS = 4
 REST_POINTS = 1024
 PAPER_RATE = 0.02
-HOLD_WEIGHT = 30.0
+HOLD_WEIGHT = 8.0
 AFFORDABLE_MULTIPLY_ADDS = 2e9
 
 
@@ -66,10 +66,6 @@ class SurfaceField:
         """Colours as the network gives them, nominally in [-1, 1]: ``(M, 3)`` at world points ``(M, 3)``."""
         features = self._features("texture", points)[None]
         return self.generator.raw_colors(self.generator.texture_features(features, self.ws_texture), self.ws_texture)[0]
-
-    def appearance(self, points: Tensor) -> Tensor:
-        """The descriptors."""
-        return self.descriptors(points)
 
     def lift(self, points: Tensor) -> Tensor:
         """The points themselves: handles are where the body is."""
@@ -156,7 +152,7 @@ class SurfaceSubject:
         self.deforms = generator.deforms
         moved = [getattr(self.latents, k) for k in ("geometry", "texture") if latents_moved in (k, "both")]
         self.start = torch.cat(moved)
-        self.basis = self._basis()
+        self.basis, self.origin = self._whitened()
         self.groups = torch.cat([torch.full((len(rows),), i) for i, rows in enumerate(moved)]).to(self.start.device)
         _, length = generator.box
         # The paper's radii are 3 and 12 pixels of a 512 px image, its step one sample of a map of 128.
@@ -181,16 +177,20 @@ class SurfaceSubject:
         cost = self.generator.local_plan(centre, self.step_length).whole_multiply_adds
         return self.generator.device.type != "cpu" or cost < AFFORDABLE_MULTIPLY_ADDS
 
-    def _basis(self) -> Tensor:
-        """(R, k, w_dim), padded with zero directions where geometry and texture keep different numbers."""
-        generator, config = self.generator, self.generator.config
-        parts = []
-        for name, rows in (("geometry", config.geometry_rows), ("texture", config.texture_rows)):
+    def _whitened(self) -> tuple[Tensor, Tensor]:
+        """Basis ``(R, k, w_dim)`` and origin ``(R, k)``, padded with zero where geometry's and texture's k differ."""
+        generator, parts = self.generator, []
+        for name in ("geometry", "texture"):
             if self.latents_moved in (name, "both"):
-                spread = latent_spread(getattr(generator, f"mapping_{name}"), config.z_dim, generator.device)
-                parts.append(spread.directions.expand(rows, -1, -1))
-        widest = max(p.shape[1] for p in parts)
-        return torch.cat([torch.nn.functional.pad(p, (0, 0, 0, widest - p.shape[1])) for p in parts])
+                spread = latent_spread(getattr(generator, f"mapping_{name}"), generator.config.z_dim, generator.device)
+                rows = getattr(self.latents, name)
+                parts.append((spread.directions.expand(len(rows), -1, -1), spread.coordinates(rows)))
+        widest = max(origin.shape[1] for _, origin in parts)
+
+        def pad(values: Tensor, after: int) -> Tensor:
+            return torch.nn.functional.pad(values, (0, 0) * after + (0, widest - values.shape[1]))
+
+        return torch.cat([pad(basis, 1) for basis, _ in parts]), torch.cat([pad(origin, 0) for _, origin in parts])
 
     def places(self, body: Tensor) -> Tensor:
         """The points themselves."""
@@ -198,12 +198,16 @@ class SurfaceSubject:
 
     def rows(self, moved: Tensor) -> tuple[Tensor, Tensor]:
         """Geometry and texture rows ``(1, rows, w_dim)`` for moved rows ``(R, w_dim)``."""
+        return self.many_rows(moved[None])
+
+    def many_rows(self, moved: Tensor) -> tuple[Tensor, Tensor]:
+        """Geometry and texture rows ``(B, rows, w_dim)`` for moved rows ``(B, R, w_dim)``."""
         if self.latents_moved == "geometry":
-            return moved[None], self.latents.texture[None]
+            return moved, self.latents.texture.expand(len(moved), -1, -1)
         if self.latents_moved == "texture":
-            return self.latents.geometry[None], moved[None]
+            return self.latents.geometry.expand(len(moved), -1, -1), moved
         count = self.generator.config.geometry_rows
-        return moved[None, :count], moved[None, count:]
+        return moved[:, :count], moved[:, count:]
 
     def unpack(self, moved: Tensor) -> Latents:
         """All latents of the shape for moved rows ``(R, w_dim)``."""
@@ -213,6 +217,27 @@ class SurfaceSubject:
     def field(self, latents: Tensor, centers: Tensor, radius: float) -> SurfaceField:
         """One synthesis of moved rows ``(R, w_dim)``, of the windows that feed the points near centres if that pays."""
         return SurfaceField(self, latents, centers, radius)
+
+    def stillness(self, latents: Tensor, body: Tensor) -> Tensor:
+        """The signed field ``(B, M, 1)`` at points ``(M, 3)``; the texture's descriptors where only it can change."""
+        generator, texture = self.generator, self.latents_moved == "texture"
+        geometry_rows, texture_rows = self.many_rows(latents)
+        planes = generator.triplanes(geometry_rows, texture_rows if texture else None)
+        points = body.expand(len(latents), -1, -1)
+        if texture:
+            features = generator.features(planes.texture, points)
+            return generator.texture_decoder.hidden(features, texture_rows[:, len(generator.config.channels) :])
+        if self.deforms:
+            points = points - generator.deformation(generator.features(planes.geometry, points), geometry_rows)
+        features = generator.features(planes.geometry, points)
+        return generator.signed_distance(features, geometry_rows)[..., None]
+
+    def many_colors(self, latents: Tensor, body: Tensor) -> Tensor:
+        """Colours ``(B, M, 3)`` as the network gives them, at points ``(M, 3)``, for moved rows ``(B, R, w_dim)``."""
+        generator, (geometry_rows, texture_rows) = self.generator, self.many_rows(latents)
+        planes = generator.triplanes(geometry_rows, texture_rows).texture
+        features = generator.features(planes, body.expand(len(latents), -1, -1))
+        return generator.raw_colors(generator.texture_features(features, texture_rows), texture_rows)
 
     def offsets(self, radius: float, count: int, seed: int) -> Tensor:
         """Up to ``count`` offsets spread evenly over the ball of ``radius``, the centre first ``(count, 3)``."""

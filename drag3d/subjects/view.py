@@ -120,15 +120,6 @@ class ViewField:
             parts.append(self.surface.colors(seen) * self.subject.color_weight)
         return torch.cat(parts, dim=1)
 
-    def appearance(self, points: Tensor) -> Tensor:
-        """Of points of the body ``(M, 3)`` the signed field ``(M, 1)``, or the colour where only colours can change."""
-        if self.subject.surface.latents_moved == "texture":
-            return self.surface.colors(points)
-        level = self.surface.signed(points)[:, None]
-        if self.subject.surface.latents_moved == "geometry":
-            return level
-        return torch.cat([level, self.surface.colors(points) * self.subject.color_weight / self.subject.gap_weight], 1)
-
     def lift(self, points: Tensor) -> Tensor:
         """The points ``(M, 3)`` of the surface that are seen at pixels ``(M, 2)``; detached."""
         with torch.no_grad():
@@ -209,7 +200,8 @@ class ViewSubject:
     ):
         self.surface = surface = SurfaceSubject(generator, latents, latents_moved, features)
         self.generator, self.camera, self.size = generator, as_camera(camera), size
-        self.start, self.basis, self.groups, self.rest = surface.start, surface.basis, surface.groups, surface.rest
+        self.start, self.basis, self.origin, self.groups = surface.start, surface.basis, surface.origin, surface.groups
+        self.rest = surface.rest
         self.learning_rate, self.latent_unit = surface.learning_rate, surface.latent_unit
         self.hold_weight, self.extent = surface.hold_weight, surface.extent
         self.diagonal = surface.shape.diagonal
@@ -307,6 +299,17 @@ class ViewSubject:
     def field(self, latents: Tensor, centers: Tensor, radius: float) -> ViewField:
         """One synthesis of moved rows ``(R, w_dim)``, of the windows that feed the pixels near centres if that pays."""
         return ViewField(self, latents, centers, radius)
+
+    def stillness(self, latents: Tensor, body: Tensor) -> Tensor:
+        """Of the geometry the signed field, of the texture the colour: ``(B, M, C)`` at points ``(M, 3)``."""
+        moved = self.surface.latents_moved
+        if moved == "texture":
+            return self.surface.many_colors(latents, body)
+        level = self.surface.stillness(latents, body)
+        if moved == "geometry":
+            return level
+        weight = self.color_weight / self.gap_weight
+        return torch.cat([level, self.surface.many_colors(latents, body) * weight], dim=2)
 
     def offsets(self, radius: float, count: int, seed: int) -> Tensor:
         """``count`` offsets ``(count, 2)`` that fill the disc of ``radius`` evenly, the centre first.

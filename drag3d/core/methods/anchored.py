@@ -15,23 +15,22 @@ import torch
 from torch import Tensor
 
 from drag3d.core.methods.parts import left_out
-from drag3d.core.registration import Neighbourhood
+from drag3d.core.registration import Neighbourhood, inverse_slope
 from drag3d.core.settings import DragSettings
 from drag3d.core.subject import Field, Subject
 from drag3d.core.supervision import directions
 
 PATCH_POINTS = 96
-STEP_FACTOR = 4.0  # of the paper's unit step: the linear prediction holds about that far
+STEP_FACTOR = 8.0  # of the paper's unit step: the linear prediction holds about that far
 INDIVIDUAL = 0.02  # how freely rows may differ from each other, against moving together
 DAMPING = 1e-2  # of the handles' own rows, relative to them
-UNLIKELY = 0.4  # what a change by one standard deviation costs, against moving all of the rest by one unit step
+UNLIKELY = 3e-3  # what a change by one standard deviation costs, against moving the whole rest by an anchor's radius
 PULL = 0.3  # of the way back to the start, in directions that no row determines
-LARGEST_CHANGE = 0.7  # standard deviations in one step
-LARGEST_TOTAL = 5.0  # standard deviations in all: beyond, what the generator makes is no shape of its class any more
+LARGEST_CHANGE = 1.5  # standard deviations in one step
+BEYOND = 2.0  # standard deviations that a shape may be less likely than usual: farther out it is none of its class
 PROBE = 0.05  # standard deviations: the step of the finite differences that tell what moves the rest
-REFRESH = 6  # steps for which their derivative is good: what is far moves little
-REST_WEIGHT = 1.0  # of the rest of the surface, which nobody told to stay
-REST_RELAX = 0.3  # what is left of that weight at each refresh: a drag that takes long insists on its handles
+LOOK_AGAIN = 3.0  # standard deviations of change for which these are good
+AT_ONCE = 8  # latents that are synthesised together for them
 
 
 class Anchored:
@@ -51,22 +50,23 @@ class Anchored:
         # What rows do alone to that which must stay is not looked at, so they then may not.
         alone = settings.space == "w+" and hold is None and "rows" not in without
         self.individual = INDIVIDUAL if alone else 0.0
-        self.unlikely = UNLIKELY * subject.step_length**2 * (1e-3 if "likelihood" in without else 1.0)
+        self.unlikely = UNLIKELY * subject.anchor_radius**2 * (1e-3 if "likelihood" in without else 1.0)
         self.rest = subject.rest[:0] if "rest" in without else subject.rest
-        self.relax = 1.0 if "relax" in without else REST_RELAX
         self.pull = 0.0 if "pull" in without else PULL
         self.largest_change = math.inf if "trust" in without else LARGEST_CHANGE
-        self.largest_total = math.inf if "bound" in without else LARGEST_TOTAL
         self.basis = _of_equal_lengths(subject.basis) if "whitening" in without else subject.basis
-        self.watches = len(self.rest) > 0 or hold is not None
-        self.steps = 0
-        self.change = torch.zeros(subject.basis.shape[:2], device=subject.start.device)
+        usual = (subject.basis.norm(dim=2) > 0).sum(dim=1).sqrt()
+        self.farthest = torch.maximum(subject.origin.norm(dim=1), usual) + (math.inf if "bound" in without else BEYOND)
+        self.change = torch.zeros_like(subject.origin)
         self.rows: Tensor = subject.start
+        self.still_rows = self.change.new_zeros(0, *self.change.shape)
+        self.strayed = self.change.new_zeros(0)
+        self.watched: Tensor | None = None
 
     @property
     def reach(self) -> float:
-        """The neighbourhoods, or everything when what should stay is looked at again."""
-        return math.inf if self.watches and self.steps % REFRESH == 0 else self.near
+        """How far around the handles the next field will be asked for."""
+        return self.near
 
     def latents(self) -> Tensor:
         """Start plus the change in standard deviations along the principal directions of each row."""
@@ -80,23 +80,23 @@ class Anchored:
             field, self.start_handles, self.offsets, spacing, magnification, self.without
         )
         self.placement = self.predicted = self.neighbourhood.unmoved()
-        rest = self.rest
-        near = torch.cdist(self.subject.places(rest), torch.cat([self.start_handles, self.targets])).amin(dim=1)
-        self.rest_weight = REST_WEIGHT * (1 - torch.exp(-(near / self.subject.rest_distance).square()))
-        self.still = rest if self.hold is None else torch.cat([rest, self.hold])
-        with torch.no_grad():
-            self.initially = self._still_values(field)
-        self.strayed = self.change.new_zeros(0)
-        self.still_rows = self.change.new_zeros(0, *self.change.shape)
+        near = torch.cdist(self.subject.places(self.rest), torch.cat([self.start_handles, self.targets])).amin(dim=1)
+        weight = 1 - torch.exp(-(near / self.subject.rest_distance).square())
+        self.still, self.still_weight = self.rest, weight[:, None]
+        if self.hold is not None:
+            self.still = torch.cat([self.rest, self.hold])
+            held = weight.new_full((len(self.hold), 1), self.hold_weight)
+            self.still_weight = torch.cat([self.still_weight, held])
+        self.still_scale = self.still_scale_at(field) if len(self.still) else 1.0
+        self.initially = self._still_values(self.rows.detach()[None]) if len(self.still) else self.still
 
     def track(self, field: Field, handles: Tensor) -> Tensor:
-        """Register the initial neighbourhoods from where they were and from where they should be; keep the better."""
-        here, here_error = self.neighbourhood.register(field, self.placement)
-        if "prediction" in self.without:
-            self.placement = here
-        else:
-            ahead, ahead_error = self.neighbourhood.register(field, self.predicted)
-            self.placement = torch.where((ahead_error < here_error)[:, None], ahead, here)
+        """Register the initial neighbourhoods, from where they were or from where they should be."""
+        guess = self.placement
+        if "prediction" not in self.without:
+            behind, ahead = (self.neighbourhood.error(field, place) for place in (guess, self.predicted))
+            guess = torch.where((ahead < behind)[:, None], self.predicted, guess)
+        self.placement, _ = self.neighbourhood.register(field, guess)
         if "anchor" in self.without:
             self.neighbourhood.refresh(field, self.placement)
         found = self.start_handles + self.placement[:, : handles.shape[1]]
@@ -106,16 +106,15 @@ class Anchored:
         """Solve for the change that moves the handles on, and apply it within the trust region."""
         wanted = directions(handles, self.targets, self.step_length)
         motion = self.neighbourhood.motion(field, self.placement)
-        if self.watches and self.steps % REFRESH == 0:
-            self.strayed, self.still_rows = self._watch(field)
+        self._look_again()
         jacobian = torch.cat([self._jacobian(motion.flatten()), self.still_rows])
-        self.steps += 1
         change = self._least_change(jacobian, torch.cat([wanted.flatten(), -self.strayed]), wanted.numel())
         # The trust region makes the step shorter where the latents would have to change much for it.
         size = float(change.square().sum(dim=1).max().sqrt())
         aimed = self.change + change * min(self.learning_rate, self.largest_change / max(size, 1e-12))
-        if math.isfinite(self.largest_total):
-            aimed = aimed * (self.largest_total / aimed.norm(dim=1, keepdim=True).clamp_min(self.largest_total))
+        place = self.subject.origin + aimed
+        outside = (self.farthest / place.norm(dim=1).clamp_min(1e-12)).clamp_max(1.0)
+        aimed = place * outside[:, None] - self.subject.origin
         change, self.change = aimed - self.change, aimed
         self.strayed = self.strayed + torch.einsum("nrk,rk->n", self.still_rows, change)
         moved = torch.einsum("nrk,rk->n", jacobian[: wanted.numel()], change).view_as(wanted)
@@ -124,36 +123,56 @@ class Anchored:
         )
         return float((handles - self.targets).norm(dim=1).mean())
 
+    def still_scale_at(self, field: Field) -> float:
+        """One over the slope of these values in the neighbourhoods: it makes lengths of points of them."""
+        magnification, spacing = self.subject.magnification, self.neighbourhood.spacing / self.subject.magnification
+        body = field.lift(self.neighbourhood.points(self.placement).flatten(0, 1))
+        axes = torch.eye(body.shape[1], device=body.device) * spacing
+        around = torch.cat([body + axis for axis in (*axes, *-axes)])
+        with torch.no_grad():
+            ahead, behind = self.subject.stillness(self.rows.detach()[None], around)[0].chunk(2)
+        return magnification * inverse_slope(list((ahead - behind).chunk(len(axes))), spacing)
+
     def _jacobian(self, values: Tensor) -> Tensor:
         """``(N, R, k)`` derivative of ``(N,)`` values with respect to the change."""
         seeds = torch.eye(len(values), device=values.device)
         (gradient,) = torch.autograd.grad(values, self.rows, seeds, is_grads_batched=True)
         return torch.einsum("nrw,rkw->nrk", gradient, self.basis)
 
-    def _watch(self, field: Field) -> tuple[Tensor, Tensor]:
-        """How far what should stay has strayed ``(n,)``, and the derivative ``(n, R, k)`` of that.
+    def _look_again(self) -> None:
+        """See how far what should stay has strayed ``(n,)``, and the derivative ``(n, R, k)`` of that, if it is time.
 
         Derivatives along the directions that all rows of a group share tell nearly all, and are few: finite differences
         find them exactly enough, from one synthesis each. What M places have to say of n directions then comes down to
         n equations (QR), whose least squares are the same.
         """
+        if len(self.still) == 0:
+            return
+        if self.watched is not None and float((self.change - self.watched).norm(dim=1).max()) <= LOOK_AGAIN:
+            return
+        self.watched = self.change
+        rows, ahead, spread = self.rows.detach(), [], []
+        for group in self.subject.groups.unique():
+            member = self.subject.groups == group
+            for k in torch.nonzero(self.basis[member].norm(dim=2).amax(dim=0)).flatten():
+                ahead.append(rows + PROBE * self.basis[:, k] * member[:, None])
+                one = torch.zeros_like(self.change)
+                one[member, k] = 1 / member.sum()
+                spread.append(one)
+        values = self._still_values(torch.stack([rows, *ahead])) * self.still_weight
+        columns = (values[1:] - values[0]).flatten(1).t() / PROBE
+        basis, triangle = torch.linalg.qr(columns)
+        self.strayed = (values[0] - self.initially[0] * self.still_weight).flatten() @ basis
+        self.still_rows = torch.einsum("nm,mrk->nrk", triangle, torch.stack(spread))
+
+    def _still_values(self, latents: Tensor) -> Tensor:
+        """What tells whether the places that should stay have moved, at rows ``(B, R, w_dim)``: ``(B, M, C)`` lengths.
+
+        They are divided by the root of the number of places, so that squares add up to a mean.
+        """
+        scale = self.still_scale / len(self.still) ** 0.5
         with torch.no_grad():
-            weight, here = self._stillness(), self._still_values(field)
-            rows, columns, spread = self.rows.detach(), [], []
-            for group in self.subject.groups.unique():
-                member = self.subject.groups == group
-                for k in range(self.change.shape[1]):
-                    ahead = rows + PROBE * self.basis[:, k] * member[:, None]
-                    if torch.equal(ahead, rows):
-                        continue  # a direction that only another group has
-                    values = self._still_values(self.subject.field(ahead, self.start_handles, math.inf))
-                    columns.append(((values - here) * (weight / PROBE)).flatten())
-                    one = torch.zeros_like(self.change)
-                    one[member, k] = 1 / member.sum()
-                    spread.append(one)
-            basis, triangle = torch.linalg.qr(torch.stack(columns, dim=1))
-            strayed = ((here - self.initially) * weight).flatten() @ basis
-            return strayed, torch.einsum("nm,mrk->nrk", triangle, torch.stack(spread))
+            return torch.cat([self.subject.stillness(part, self.still) for part in latents.split(AT_ONCE)]) * scale
 
     def _least_change(self, jacobian: Tensor, residual: Tensor, exact: int) -> Tensor:
         """argmin |J_s c - r_s|^2 + unlikely |c|^2 subject to the first ``exact`` rows of J c = r, slightly damped."""
@@ -171,20 +190,6 @@ class Anchored:
         residual = residual + torch.einsum("nrk,rk->n", jacobian, pull)
         weights = torch.linalg.solve(gram + torch.diag(damping), residual)
         return torch.einsum("n,nrk->rk", weights, preferred) - pull
-
-    def _still_values(self, field: Field) -> Tensor:
-        """What tells whether the places that should stay have moved ``(M, C)``: lengths, per root of their number."""
-        level = field.level(self.still)
-        values = field.appearance(self.still) if level is None else level[:, None]
-        scale = self.neighbourhood.appearance_scale if level is None else self.neighbourhood.level_scale
-        return values * (scale / max(1, len(self.still)) ** 0.5)
-
-    def _stillness(self) -> Tensor:
-        """Weights ``(M, 1)`` of these places: the rest counts less the longer the drag takes, what is held never."""
-        weight = self.rest_weight * self.relax ** (self.steps // REFRESH)
-        if self.hold is not None:
-            weight = torch.cat([weight, weight.new_full((len(self.hold),), self.hold_weight)])
-        return weight[:, None]
 
 
 def _of_equal_lengths(basis: Tensor) -> Tensor:
