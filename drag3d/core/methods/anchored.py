@@ -30,6 +30,7 @@ LARGEST_CHANGE = 1.5  # standard deviations in one step
 BEYOND = 2.0  # standard deviations that a shape may be less likely than usual: farther out it is none of its class
 PROBE = 0.05  # standard deviations: the step of the finite differences that tell what moves the rest
 LOOK_AGAIN = 3.0  # standard deviations of change for which these are good
+SOFTER, SOFTENINGS = 3.0, 10
 AT_ONCE = 8  # latents that are synthesised together for them
 
 
@@ -187,9 +188,24 @@ class Anchored:
         damping[:exact] = (DAMPING * gram.diagonal()[:exact].mean()).clamp(1e-20, 0.1 * self.unlikely)
         # The pull back to the start, where the rows leave it free, keeps detours of earlier steps from adding up.
         pull = self.pull * self.change
-        residual = residual + torch.einsum("nrk,rk->n", jacobian, pull)
-        weights = torch.linalg.solve(gram + torch.diag(damping), residual)
-        return torch.einsum("n,nrk->rk", weights, preferred) - pull
+        change = _solved(gram, damping, jacobian, preferred, residual, pull)
+        # Where that asks for too large a change, the handles' rows are softened (Levenberg and Marquardt): first goes
+        # what is easily had.
+        for _ in range(SOFTENINGS):
+            if float(change.norm(dim=1).max()) <= self.largest_change:
+                break
+            change = _solved(gram, damping, jacobian, preferred, residual, torch.zeros_like(pull))
+            damping *= SOFTER
+        return change
+
+
+def _solved(
+    gram: Tensor, damping: Tensor, jacobian: Tensor, preferred: Tensor, residual: Tensor, pull: Tensor
+) -> Tensor:
+    """The change ``(R, k)`` that solves the equations and elsewhere is minus ``pull``."""
+    residual = residual + torch.einsum("nrk,rk->n", jacobian, pull)
+    weights = torch.linalg.solve(gram + torch.diag(damping), residual)
+    return torch.einsum("n,nrk->rk", weights, preferred) - pull
 
 
 def _of_equal_lengths(basis: Tensor) -> Tensor:
