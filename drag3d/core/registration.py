@@ -21,9 +21,10 @@ from drag3d.core.subject import Field
 
 LEVEL_SHARE = 0.7  # of the implicit function in a squared difference; the rest is the descriptors'
 WINDOW = 2.0  # samples at the radius weigh exp(-WINDOW) of the centre
-TRANSLATION_DAMPING = 0.01  # of the mean squared slope
+TRANSLATION_DAMPING = 0.02  # of the mean squared slope
 STRAIN_STIFFNESS = 0.03  # of the mean squared slope: what pulls the strain back to zero
 LARGEST_STRAIN = 1.2
+EXPECTATION = 0.02  # pulls a translation to where it is looked for first: along an edge nothing else tells
 RIGID = 1e4  # times stiffer: no strain at all
 
 
@@ -79,9 +80,10 @@ class Neighbourhood:
         """Placements that fit best and their errors ``(K,)``, by Gauss-Newton from a guess; with the slopes found there."""
         d, limit, bound = self.dimensions, 0.5 * self.radius, LARGEST_STRAIN * self.radius
         best, best_error = placement, torch.full((self.count,), torch.inf, device=placement.device)
-        described, slope = self._with_slope(field, placement)
+        described, slope = self.with_slope(field, placement)
         weighted, matrix = self._normal_equations(slope)
         stiffness = self._stiffness(slope)[:, None]
+        expected, guess = stiffness * (EXPECTATION / STRAIN_STIFFNESS / self.rigidity), placement
         for iteration in range(iterations + 1):
             difference = described - self.reference
             error = self._mismatch(difference)
@@ -91,7 +93,8 @@ class Neighbourhood:
             if iteration == iterations or not bool(better.any()):
                 break
             right = -(weighted @ difference.flatten(1)[:, :, None])[:, :, 0]
-            right = torch.cat([right[:, :d], right[:, d:] - stiffness * placement[:, d:]], dim=1)
+            pull = expected * (placement - guess)[:, :d], stiffness * placement[:, d:]
+            right = right - torch.cat(pull, dim=1)
             step = torch.linalg.solve(matrix, right)
             placement = placement + step * (limit / step.norm(dim=1, keepdim=True).clamp_min(1e-12)).clamp_max(1.0)
             placement = torch.cat([placement[:, :d], placement[:, d:].clamp(-bound, bound)], dim=1)
@@ -99,12 +102,24 @@ class Neighbourhood:
                 described = self.describe(field, placement)
         return best, best_error
 
+    def unexplained(self, slope: Tensor, differences: Tensor) -> Tensor:
+        """What no placement explains of n differences of descriptors ``(K, M, C, n)``: ``(K * M * C, n)`` lengths.
+
+        A handle's neighbourhood should move, not change. ``slope`` is that of :meth:`with_slope`; squares of the result
+        add up to those of a mean over all handles.
+        """
+        weighted, matrix = self._normal_equations(slope)
+        flat, root = differences.flatten(1, 2), self.window.sqrt().repeat_interleave(differences.shape[2], dim=1)
+        placements = torch.linalg.solve(matrix, weighted @ flat)
+        rest = flat * root[..., None] - (weighted / root[:, None].clamp_min(1e-12)).transpose(1, 2) @ placements
+        return rest.flatten(0, 1) / self.count**0.5
+
     def motion(self, field: Field, placement: Tensor) -> Tensor:
         """``(K, D)`` whose derivative with respect to the latents is that of the fitted translations.
 
         By the implicit function theorem on the fit: dP/dw = -(A^T W A)^-1 A^T W d Phi_w / dw.
         """
-        weighted, matrix = self._normal_equations(self._with_slope(field, placement)[1])
+        weighted, matrix = self._normal_equations(self.with_slope(field, placement)[1])
         inverse = torch.linalg.inv(matrix)[:, : self.dimensions]
         return -(inverse @ weighted @ self.describe(field, placement).flatten(1)[:, :, None])[:, :, 0]
 
@@ -130,7 +145,7 @@ class Neighbourhood:
         energy = (slope.square() * self.window[:, None, :, None]).sum(dim=(1, 2, 3)) / self.dimensions
         return STRAIN_STIFFNESS * self.rigidity * energy.clamp_min(1e-12)
 
-    def _with_slope(self, field: Field, placement: Tensor) -> tuple[Tensor, Tensor]:
+    def with_slope(self, field: Field, placement: Tensor) -> tuple[Tensor, Tensor]:
         """Descriptors ``(K, M, C)`` and their slopes ``(K, D, M, C)`` in space, from one query; no gradient."""
         with torch.no_grad():
             here = self.points(placement)
@@ -146,13 +161,15 @@ class Neighbourhood:
     def _describe(self, field: Field, points: Tensor) -> Tensor:
         """Descriptors ``(..., C)`` at points ``(..., D)``."""
         flat = points.flatten(0, -2)
-        described = self._features(field, flat) * self.feature_scale
         level = None if "level" in self.without else field.level(flat)
-        if level is not None:
-            share = LEVEL_SHARE
-            level = level[:, None] * (self.level_scale * share**0.5)
-            described = torch.cat([described * (1 - share) ** 0.5, level], dim=1)
-        return described.unflatten(0, points.shape[:-1])
+        return self.joined(self._features(field, flat), level).unflatten(0, points.shape[:-1])
+
+    def joined(self, features: Tensor, level: Tensor | None) -> Tensor:
+        """Descriptors ``(..., C + 1)`` of features ``(..., C)`` and level ``(...)``; all lengths."""
+        if level is None or "level" in self.without:
+            return features * self.feature_scale
+        level = level[..., None] * (self.level_scale * LEVEL_SHARE**0.5)
+        return torch.cat([features * (self.feature_scale * (1 - LEVEL_SHARE) ** 0.5), level], dim=-1)
 
     def _features(self, field: Field, points: Tensor) -> Tensor:
         return field.features(points) if "decoder" in self.without else field.descriptors(points)

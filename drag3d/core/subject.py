@@ -6,6 +6,7 @@ body's own points are in space. E is the dimension of these; for everything else
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 from torch import Tensor
@@ -35,6 +36,18 @@ class Field(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Responses:
+    """What B latents make of M points and of N points of the body; without gradients."""
+
+    described: Tensor
+    """(B, M, C) descriptors, or features"""
+    level: Tensor | None
+    """(B, M) the implicit function; None for subjects without one"""
+    still: Tensor
+    """(B, N, S) what tells whether something has changed: the implicit function, or what is seen"""
+
+
 class Subject(Protocol):
     """A generator adapted to the core."""
 
@@ -60,6 +73,8 @@ class Subject(Protocol):
     """What is nearer to a handle or target than about this may move with it"""
     hold_weight: float
     """How much more what was told to stay counts for the default method than the rest"""
+    coherence: float
+    """How much the look of a handle's neighbourhood should stay, against the rest; 0 where geometry tells a place"""
     search_radius: float
     """r2 in the subject's units"""
     learning_rate: float
@@ -82,9 +97,13 @@ class Subject(Protocol):
         """One synthesis of latent rows ``(R, w_dim)``, to be asked mainly within ``radius`` of ``centers`` (K, D)."""
         ...
 
-    def stillness(self, latents: Tensor, body: Tensor) -> Tensor:
-        """What tells at points of the body ``(M, E)`` whether they have changed, for each of latent rows
-        ``(B, R, w_dim)``: ``(B, M, C)``."""
+    def responses(
+        self, latents: Tensor, centers: Tensor, radius: float, points: Tensor, body: Tensor, descriptors: bool = True
+    ) -> Responses:
+        """What many latent rows ``(B, R, w_dim)`` make of points ``(M, D)`` and of points of the body ``(N, E)``.
+
+        The first lie within ``radius`` of ``centers`` (K, D). Without ``descriptors`` features are given instead.
+        """
         ...
 
     def offsets(self, radius: float, count: int, seed: int) -> Tensor:

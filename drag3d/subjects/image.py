@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from drag3d.core.settings import VARIANTS, DragSettings
+from drag3d.core.subject import Responses
 from drag3d.subjects.spread import latent_spread
 from get3d_models.errors import InputError
 from get3d_models.feature_map import FeatureMap
@@ -26,6 +27,7 @@ PAPER_RATE = 2e-3
 ANCHOR_SHARE = 0.03
 REST_SHARE = 0.15
 HOLD_WEIGHT = 4.0
+COHERENCE = 1.5
 REST_EDGE = 32
 PICTURE_BLOCK = 3
 MOST_DIRECTIONS = 96  # the strongest ones; each costs a synthesis when what should stay is looked at
@@ -114,7 +116,7 @@ class ImageSubject:
         self.search_radius = float(max(2, round(PAPER_SEARCH * scale)))
         self.anchor_radius = max(2.0, ANCHOR_SHARE * height)
         self.rest_distance = REST_SHARE * height
-        self.hold_weight = HOLD_WEIGHT
+        self.hold_weight, self.coherence = HOLD_WEIGHT, COHERENCE
         self.step_length = self.magnification = 1.0
         self.plane_resolution: int | None = None
         self.tolerance = max(2 * scale, 2.0 if self.released else 1.0)
@@ -159,18 +161,27 @@ class ImageSubject:
         """One synthesis of moved rows ``(R, w_dim)``, of the windows that feed the points near centres if that pays."""
         return ImageField(self, latents, centers, radius)
 
-    def stillness(self, latents: Tensor, body: Tensor) -> Tensor:
-        """Colours ``(B, M, 3)`` at pixels ``(M, 2)`` of the image as it stands after the block of 32 pixels.
+    def responses(
+        self, latents: Tensor, centers: Tensor, radius: float, points: Tensor, body: Tensor, descriptors: bool = True
+    ) -> Responses:
+        """See :class:`drag3d.core.subject.Subject`. What tells of a change are the colours of a small version.
 
-        Features, where a network has no such images.
+        That is the image as it stands after the block of 32 pixels; features, where a network has no such images.
         """
-        generator, block = self.generator, min(self.block, PICTURE_BLOCK)
-        windows = [Windows.whole(*size) for size in generator.config.map_sizes[: block + 1]]
+        generator, picture = self.generator, min(self.block, PICTURE_BLOCK)
+        sizes = generator.config.map_sizes[: self.block + 1]
+        plan = generator.local_plan(centers, radius, self.block)
+        windows = [Windows.whole(*size) if i <= picture else plan.blocks[i] for i, size in enumerate(sizes)]
         maps, images = generator.synthesis.run(self.many_rows(latents), windows, self.noise, images=True)
-        many = (images or maps)[-1]
-        # One map that has all latents' channels: places are looked up once.
-        values = FeatureMap(many.flatten(0, 1)[None], windows[-1], generator.size).at(body)
-        return values.unflatten(1, (len(latents), -1)).transpose(0, 1)
+
+        def at(texels: Tensor, of: Windows, places: Tensor) -> Tensor:
+            """One map that has the channels of all latents: places are looked up once."""
+            together = texels.unflatten(0, (len(latents), -1)).transpose(0, 1).flatten(1, 2)
+            found = FeatureMap(together, of, generator.size).at(places, "zeros" if self.released else "border")
+            return found.unflatten(1, (len(latents), -1)).transpose(0, 1)
+
+        still = at((images or maps)[picture], windows[picture], body)
+        return Responses(at(maps[-1], windows[-1], points), None, still)
 
     def offsets(self, radius: float, count: int, seed: int) -> Tensor:
         """The pixels of a disc around the origin, which is the first of them ``(M, 2)``; as many as there are."""

@@ -8,6 +8,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from drag3d.core.subject import Responses
 from drag3d.subjects.spread import latent_spread
 from get3d_models.errors import InputError
 from get3d_models.generator import Generator, Latents
@@ -119,6 +120,42 @@ class SurfaceField:
         return points
 
 
+class ManyShapes:
+    """Whole syntheses of B moved latent rows ``(B, R, w_dim)``; what is asked for is ``(B, M, ...)``, not for gradients.
+
+    Points are ``(M, 3)``, or ``(B, M, 3)`` where each latent has its own.
+    """
+
+    def __init__(self, subject: SurfaceSubject, latents: Tensor):
+        self.generator, self.deforms = subject.generator, subject.deforms
+        self.geometry_rows, self.texture_rows = subject.many_rows(latents)
+        with_texture = "texture" in subject.feature_planes or subject.latents_moved != "geometry"
+        self.planes = self.generator.triplanes(self.geometry_rows, self.texture_rows if with_texture else None)
+
+    def features(self, name: str, points: Tensor) -> Tensor:
+        """Features of the planes "geometry" or "texture"."""
+        return self.generator.features(getattr(self.planes, name), points.expand(len(self.geometry_rows), -1, -1))
+
+    def activations(self, name: str, points: Tensor) -> Tensor:
+        """See :meth:`SurfaceField.activations`."""
+        config, features = self.generator.config, self.features(name, points)
+        if name == "geometry":
+            return self.generator.sdf_decoder.hidden(features, self.geometry_rows[:, config.plane_geometry_rows :])
+        return self.generator.texture_decoder.hidden(features, self.texture_rows[:, len(config.channels) :])
+
+    def colors(self, points: Tensor) -> Tensor:
+        """As the network gives them."""
+        features = self.generator.texture_features(self.features("texture", points), self.texture_rows)
+        return self.generator.raw_colors(features, self.texture_rows)
+
+    def signed(self, points: Tensor) -> Tensor:
+        """The signed field, deformation included."""
+        generator, rows = self.generator, self.geometry_rows
+        if self.deforms:
+            points = points - generator.deformation(self.features("geometry", points), rows)
+        return generator.signed_distance(self.features("geometry", points), rows)
+
+
 class SurfaceSubject:
     """A shape whose latents can be dragged by points on its surface.
 
@@ -158,7 +195,7 @@ class SurfaceSubject:
         # The paper's radii are 3 and 12 pixels of a 512 px image, its step one sample of a map of 128.
         self.patch_radius = 3.0 * length / 128
         self.search_radius = 12.0 * length / 128
-        self.hold_weight, self.magnification = HOLD_WEIGHT, 1.0
+        self.hold_weight, self.magnification, self.coherence = HOLD_WEIGHT, 1.0, 0.0
         self.anchor_radius, self.rest_distance = 2.0 * self.patch_radius, 8.5 * self.patch_radius
         self.step_length = length / min(128, config.resolution)
         self.plane_resolution: int | None = config.resolution
@@ -218,26 +255,16 @@ class SurfaceSubject:
         """One synthesis of moved rows ``(R, w_dim)``, of the windows that feed the points near centres if that pays."""
         return SurfaceField(self, latents, centers, radius)
 
-    def stillness(self, latents: Tensor, body: Tensor) -> Tensor:
-        """The signed field ``(B, M, 1)`` at points ``(M, 3)``; the texture's descriptors where only it can change."""
-        generator, texture = self.generator, self.latents_moved == "texture"
-        geometry_rows, texture_rows = self.many_rows(latents)
-        planes = generator.triplanes(geometry_rows, texture_rows if texture else None)
-        points = body.expand(len(latents), -1, -1)
-        if texture:
-            features = generator.features(planes.texture, points)
-            return generator.texture_decoder.hidden(features, texture_rows[:, len(generator.config.channels) :])
-        if self.deforms:
-            points = points - generator.deformation(generator.features(planes.geometry, points), geometry_rows)
-        features = generator.features(planes.geometry, points)
-        return generator.signed_distance(features, geometry_rows)[..., None]
-
-    def many_colors(self, latents: Tensor, body: Tensor) -> Tensor:
-        """Colours ``(B, M, 3)`` as the network gives them, at points ``(M, 3)``, for moved rows ``(B, R, w_dim)``."""
-        generator, (geometry_rows, texture_rows) = self.generator, self.many_rows(latents)
-        planes = generator.triplanes(geometry_rows, texture_rows).texture
-        features = generator.features(planes, body.expand(len(latents), -1, -1))
-        return generator.raw_colors(generator.texture_features(features, texture_rows), texture_rows)
+    def responses(
+        self, latents: Tensor, centers: Tensor, radius: float, points: Tensor, body: Tensor, descriptors: bool = True
+    ) -> Responses:
+        """See :class:`drag3d.core.subject.Subject`. What tells of a change is the signed field; else descriptors."""
+        many = ManyShapes(self, latents)
+        of = many.activations if descriptors else many.features
+        described = torch.cat([of(name, points) for name in self.feature_planes], dim=2)
+        if self.latents_moved == "texture":
+            return Responses(described, None, many.activations("texture", body))
+        return Responses(described, many.signed(points), many.signed(body)[..., None])
 
     def offsets(self, radius: float, count: int, seed: int) -> Tensor:
         """Up to ``count`` offsets spread evenly over the ball of ``radius``, the centre first ``(count, 3)``."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -22,9 +23,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from drag3d.core.settings import DragSettings
+from drag3d.core.subject import Responses
 from drag3d.rendering import as_camera, clip_points, interpolate, pixel_rays, pixels_of, rasterize
 from drag3d.rendering.camera import Size
-from drag3d.subjects.surface import SurfaceField, SurfaceSubject
+from drag3d.subjects.surface import ManyShapes, SurfaceField, SurfaceSubject
 from get3d_models.errors import InputError
 from get3d_models.generator import Generator, Latents
 from get3d_models.refresh import SurfaceRefresh
@@ -133,11 +135,8 @@ class ViewField:
         """The nearest pixels ``(M, 2)`` that show the surface; detached."""
         return self.sight.onto(points)
 
-    def _seen(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """Points ``(M, 3)`` seen at pixels ``(M, 2)``, and the signed field there ``(M,)``: 0, or below it in a gap.
-
-        Both are differentiable in the latents.
-        """
+    def sighted(self, pixels: Tensor) -> tuple[Tensor, Sighting]:
+        """Points ``(M, 3)`` seen at pixels ``(M, 2)``, and how; detached."""
         start, ray = pixel_rays(self.subject.camera, pixels.detach(), self.subject.size)
         near = self.sight.around(pixels)
         with torch.no_grad():
@@ -149,13 +148,33 @@ class ViewField:
 
             along, slope, hit = meet(field, first, self.subject.ray_step)
             seen = start + along[:, None] * ray
+        return seen, Sighting(ray, slope.clamp_min(GRAZING * self.subject.level_slope), hit)
+
+    def _seen(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """Points ``(M, 3)`` seen at pixels ``(M, 2)``, and the signed field there ``(M,)``: 0, or below it in a gap.
+
+        Both are differentiable in the latents.
+        """
+        seen, sight = self.sighted(pixels)
         if not torch.is_grad_enabled() or self.subject.surface.latents_moved == "texture":
-            gap = torch.where(hit, 0.0, field(along).clamp_max(0.0))
-            return seen, gap
+            with torch.no_grad():
+                level = self.surface.signed(seen, detached=True)
+            return seen, torch.where(sight.hit, 0.0, level.clamp_max(0.0))
         level = self.surface.signed(seen)
-        slope = slope.clamp_min(GRAZING * self.subject.level_slope)
-        moved = seen - ray * torch.where(hit, (level - level.detach()) / slope, 0.0)[:, None]
-        return moved, torch.where(hit, 0.0, level.clamp_max(0.0))
+        moved = seen - sight.ray * torch.where(sight.hit, (level - level.detach()) / sight.slope, 0.0)[:, None]
+        return moved, torch.where(sight.hit, 0.0, level.clamp_max(0.0))
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """How M pixels see a surface."""
+
+    ray: Tensor
+    """(M, 3) unit directions of sight"""
+    slope: Tensor
+    """(M,) of the field along them; not less than where the sight grazes the surface"""
+    hit: Tensor
+    """(M,) bool: whether they meet the surface"""
 
 
 def meet(field: Callable[[Tensor], Tensor], along: Tensor, step: float) -> tuple[Tensor, Tensor, Tensor]:
@@ -203,7 +222,7 @@ class ViewSubject:
         self.start, self.basis, self.origin, self.groups = surface.start, surface.basis, surface.origin, surface.groups
         self.rest = surface.rest
         self.learning_rate, self.latent_unit = surface.learning_rate, surface.latent_unit
-        self.hold_weight, self.extent = surface.hold_weight, surface.extent
+        self.hold_weight, self.coherence, self.extent = surface.hold_weight, surface.coherence, surface.extent
         self.diagonal = surface.shape.diagonal
         self.magnification = self._pixels_per_unit()
         self.patch_radius, self.search_radius, self.anchor_radius, self.rest_distance, self.step_length = (
@@ -300,16 +319,36 @@ class ViewSubject:
         """One synthesis of moved rows ``(R, w_dim)``, of the windows that feed the pixels near centres if that pays."""
         return ViewField(self, latents, centers, radius)
 
-    def stillness(self, latents: Tensor, body: Tensor) -> Tensor:
-        """Of the geometry the signed field, of the texture the colour: ``(B, M, C)`` at points ``(M, 3)``."""
-        moved = self.surface.latents_moved
-        if moved == "texture":
-            return self.surface.many_colors(latents, body)
-        level = self.surface.stillness(latents, body)
-        if moved == "geometry":
-            return level
-        weight = self.color_weight / self.gap_weight
-        return torch.cat([level, self.surface.many_colors(latents, body) * weight], dim=2)
+    def responses(
+        self, latents: Tensor, centers: Tensor, radius: float, points: Tensor, body: Tensor, descriptors: bool = True
+    ) -> Responses:
+        """See :class:`drag3d.core.subject.Subject`; ``latents`` are near to those of the first of them.
+
+        What pixels see is found for these. Of the others it is told to first order, as in :meth:`ViewField._seen`. What
+        tells of a change is the signed field, and the colour where that can change.
+        """
+        surface, many = self.surface, ManyShapes(self.surface, latents)
+        seen, sight = ViewField(self, latents[0], centers, math.inf).sighted(points)
+        gap: Tensor | None = None
+        if surface.latents_moved != "texture":
+            level = many.signed(seen)
+            moved = torch.where(sight.hit, (level - level[:1]) / sight.slope, 0.0)
+            seen = seen - sight.ray * moved[..., None]
+            gap = torch.where(sight.hit, 0.0, level.clamp_max(0.0))[..., None] * self.gap_weight
+        parts = []
+        for name in surface.feature_planes:
+            if not descriptors:
+                parts.append(many.features(name, seen))
+            elif name == "geometry":
+                parts += [many.activations(name, seen), *([] if gap is None else [gap])]
+            else:
+                parts.append(many.colors(seen) * self.color_weight)
+        still = []
+        if surface.latents_moved != "texture":
+            still.append(many.signed(body)[..., None])
+        if surface.latents_moved != "geometry":
+            still.append(many.colors(body) * (self.color_weight / self.gap_weight if still else 1.0))
+        return Responses(torch.cat(parts, dim=2), None, torch.cat(still, dim=2))
 
     def offsets(self, radius: float, count: int, seed: int) -> Tensor:
         """``count`` offsets ``(count, 2)`` that fill the disc of ``radius`` evenly, the centre first.

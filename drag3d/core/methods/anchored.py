@@ -24,13 +24,13 @@ PATCH_POINTS = 96
 STEP_FACTOR = 8.0  # of the paper's unit step: the linear prediction holds about that far
 INDIVIDUAL = 0.02  # how freely rows may differ from each other, against moving together
 DAMPING = 1e-2  # of the handles' own rows, relative to them
-UNLIKELY = 3e-3  # what a change by one standard deviation costs, against moving the whole rest by an anchor's radius
+UNLIKELY = 5e-3  # what a change by one standard deviation costs, against moving the whole rest by an anchor's radius
 PULL = 0.3  # of the way back to the start, in directions that no row determines
 LARGEST_CHANGE = 1.5  # standard deviations in one step
 BEYOND = 2.0  # standard deviations that a shape may be less likely than usual: farther out it is none of its class
 PROBE = 0.05  # standard deviations: the step of the finite differences that tell what moves the rest
 LOOK_AGAIN = 3.0  # standard deviations of change for which these are good
-SOFTER, SOFTENINGS = 3.0, 10
+SOFTER, SOFTENINGS = 2.0, 10  # by how much, and how often at most, equations are softened to stay within that
 AT_ONCE = 8  # latents that are synthesised together for them
 
 
@@ -52,6 +52,7 @@ class Anchored:
         alone = settings.space == "w+" and hold is None and "rows" not in without
         self.individual = INDIVIDUAL if alone else 0.0
         self.unlikely = UNLIKELY * subject.anchor_radius**2 * (1e-3 if "likelihood" in without else 1.0)
+        self.coherence = 0.0 if "coherence" in without else subject.coherence
         self.rest = subject.rest[:0] if "rest" in without else subject.rest
         self.pull = 0.0 if "pull" in without else PULL
         self.largest_change = math.inf if "trust" in without else LARGEST_CHANGE
@@ -88,8 +89,11 @@ class Anchored:
             self.still = torch.cat([self.rest, self.hold])
             held = weight.new_full((len(self.hold), 1), self.hold_weight)
             self.still_weight = torch.cat([self.still_weight, held])
-        self.still_scale = self.still_scale_at(field) if len(self.still) else 1.0
-        self.initially = self._still_values(self.rows.detach()[None]) if len(self.still) else self.still
+        # Around the neighbourhoods it is measured how fast what tells of a change does so in space.
+        self.body_spacing = spacing / magnification
+        body = field.lift(self.neighbourhood.points(self.placement).flatten(0, 1))
+        axes = torch.eye(body.shape[1], device=body.device) * self.body_spacing
+        self.around = torch.cat([body + axis for axis in (*axes, *-axes)])
 
     def track(self, field: Field, handles: Tensor) -> Tensor:
         """Register the initial neighbourhoods, from where they were or from where they should be."""
@@ -107,7 +111,7 @@ class Anchored:
         """Solve for the change that moves the handles on, and apply it within the trust region."""
         wanted = directions(handles, self.targets, self.step_length)
         motion = self.neighbourhood.motion(field, self.placement)
-        self._look_again()
+        self._look_again(field)
         jacobian = torch.cat([self._jacobian(motion.flatten()), self.still_rows])
         change = self._least_change(jacobian, torch.cat([wanted.flatten(), -self.strayed]), wanted.numel())
         # The trust region makes the step shorter where the latents would have to change much for it.
@@ -124,34 +128,22 @@ class Anchored:
         )
         return float((handles - self.targets).norm(dim=1).mean())
 
-    def still_scale_at(self, field: Field) -> float:
-        """One over the slope of these values in the neighbourhoods: it makes lengths of points of them."""
-        magnification, spacing = self.subject.magnification, self.neighbourhood.spacing / self.subject.magnification
-        body = field.lift(self.neighbourhood.points(self.placement).flatten(0, 1))
-        axes = torch.eye(body.shape[1], device=body.device) * spacing
-        around = torch.cat([body + axis for axis in (*axes, *-axes)])
-        with torch.no_grad():
-            ahead, behind = self.subject.stillness(self.rows.detach()[None], around)[0].chunk(2)
-        return magnification * inverse_slope(list((ahead - behind).chunk(len(axes))), spacing)
-
     def _jacobian(self, values: Tensor) -> Tensor:
         """``(N, R, k)`` derivative of ``(N,)`` values with respect to the change."""
         seeds = torch.eye(len(values), device=values.device)
         (gradient,) = torch.autograd.grad(values, self.rows, seeds, is_grads_batched=True)
         return torch.einsum("nrw,rkw->nrk", gradient, self.basis)
 
-    def _look_again(self) -> None:
+    def _look_again(self, field: Field) -> None:
         """See how far what should stay has strayed ``(n,)``, and the derivative ``(n, R, k)`` of that, if it is time.
 
-        Derivatives along the directions that all rows of a group share tell nearly all, and are few: finite differences
-        find them exactly enough, from one synthesis each. What M places have to say of n directions then comes down to
-        n equations (QR), whose least squares are the same.
+        What should stay are the rest, what is held, and the look of the handles' neighbourhoods: what of their change
+        is no motion. Derivatives along the directions that all rows of a group share tell nearly all, and are few:
+        finite differences find them exactly enough, from one synthesis each. What all this has to say of n directions
+        then comes down to n equations (QR), whose least squares are the same.
         """
-        if len(self.still) == 0:
-            return
         if self.watched is not None and float((self.change - self.watched).norm(dim=1).max()) <= LOOK_AGAIN:
             return
-        self.watched = self.change
         rows, ahead, spread = self.rows.detach(), [], []
         for group in self.subject.groups.unique():
             member = self.subject.groups == group
@@ -160,20 +152,44 @@ class Anchored:
                 one = torch.zeros_like(self.change)
                 one[member, k] = 1 / member.sum()
                 spread.append(one)
-        values = self._still_values(torch.stack([rows, *ahead])) * self.still_weight
-        columns = (values[1:] - values[0]).flatten(1).t() / PROBE
-        basis, triangle = torch.linalg.qr(columns)
-        self.strayed = (values[0] - self.initially[0] * self.still_weight).flatten() @ basis
+        described, still = self._responses(torch.stack([rows, *ahead]))
+        if self.watched is None:
+            self.initially = still[0]
+        self.watched = self.change
+        changes = [(still - self.initially) * self.still_weight]
+        if self.coherence > 0:
+            difference = (described - self.neighbourhood.reference).movedim(0, -1)
+            slope = self.neighbourhood.with_slope(field, self.placement)[1]
+            changes.append(self.coherence * self.neighbourhood.unexplained(slope, difference).t())
+        seen = torch.cat([change.flatten(1) for change in changes], dim=1)
+        basis, triangle = torch.linalg.qr((seen[1:] - seen[0]).t() / PROBE)
+        self.strayed = seen[0] @ basis
         self.still_rows = torch.einsum("nm,mrk->nrk", triangle, torch.stack(spread))
 
-    def _still_values(self, latents: Tensor) -> Tensor:
-        """What tells whether the places that should stay have moved, at rows ``(B, R, w_dim)``: ``(B, M, C)`` lengths.
+    def _responses(self, latents: Tensor) -> tuple[Tensor, Tensor]:
+        """Descriptors ``(B, K, M, C)`` of the neighbourhoods where they are now, and values ``(B, N, S)`` of the rest.
 
-        They are divided by the root of the number of places, so that squares add up to a mean.
+        Both are lengths; the latter are divided by the root of their number, so that squares add up to a mean.
         """
-        scale = self.still_scale / len(self.still) ** 0.5
+        neighbourhood, start = self.neighbourhood, self.start_handles
+        points = neighbourhood.points(self.placement)
+        centers = start + self.placement[:, : start.shape[1]]
         with torch.no_grad():
-            return torch.cat([self.subject.stillness(part, self.still) for part in latents.split(AT_ONCE)]) * scale
+            parts = [
+                self.subject.responses(
+                    part, centers, self.near, points.flatten(0, 1), torch.cat([self.still, self.around]),
+                    "decoder" not in self.without,
+                )
+                for part in latents.split(AT_ONCE)
+            ]  # fmt: skip
+            described = torch.cat([neighbourhood.joined(part.described, part.level) for part in parts])
+            still = torch.cat([part.still for part in parts])
+        if self.watched is None:
+            ahead, behind = still[0, len(self.still) :].chunk(2)
+            slopes = inverse_slope(list((ahead - behind).chunk(self.still.shape[1])), self.body_spacing)
+            self.still_scale = self.subject.magnification * slopes / max(1, len(self.still)) ** 0.5
+        still = still[:, : len(self.still)] * self.still_scale
+        return described.unflatten(1, points.shape[:2]), still
 
     def _least_change(self, jacobian: Tensor, residual: Tensor, exact: int) -> Tensor:
         """argmin |J_s c - r_s|^2 + unlikely |c|^2 subject to the first ``exact`` rows of J c = r, slightly damped."""
