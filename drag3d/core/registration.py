@@ -24,7 +24,6 @@ WINDOW = 2.0  # samples at the radius weigh exp(-WINDOW) of the centre
 TRANSLATION_DAMPING = 0.02  # of the mean squared slope
 STRAIN_STIFFNESS = 0.03  # of the mean squared slope: what pulls the strain back to zero
 LARGEST_STRAIN = 1.2
-EXPECTATION = 0.02  # pulls a translation to where it is looked for first: along an edge nothing else tells
 RIGID = 1e4  # times stiffer: no strain at all
 
 
@@ -77,13 +76,15 @@ class Neighbourhood:
             return self._mismatch(self.describe(field, placement) - self.reference)
 
     def register(self, field: Field, placement: Tensor, iterations: int = 6) -> tuple[Tensor, Tensor]:
-        """Placements that fit best and their errors ``(K,)``, by Gauss-Newton from a guess; with the slopes found there."""
+        """Placements that fit best and their errors ``(K,)``, by Gauss-Newton with the slopes at a guess."""
         d, limit, bound = self.dimensions, 0.5 * self.radius, LARGEST_STRAIN * self.radius
         best, best_error = placement, torch.full((self.count,), torch.inf, device=placement.device)
         described, slope = self.with_slope(field, placement)
         weighted, matrix = self._normal_equations(slope)
         stiffness = self._stiffness(slope)[:, None]
-        expected, guess = stiffness * (EXPECTATION / STRAIN_STIFFNESS / self.rigidity), placement
+        # Along an edge nothing tells where a neighbourhood is: there, and only there, it stays where it was expected.
+        guess, firm = placement, stiffness[:, :, None] * (TRANSLATION_DAMPING / STRAIN_STIFFNESS / self.rigidity)
+        expected = firm.square() * torch.linalg.inv(matrix[:, :d, :d])
         for iteration in range(iterations + 1):
             difference = described - self.reference
             error = self._mismatch(difference)
@@ -93,8 +94,8 @@ class Neighbourhood:
             if iteration == iterations or not bool(better.any()):
                 break
             right = -(weighted @ difference.flatten(1)[:, :, None])[:, :, 0]
-            pull = expected * (placement - guess)[:, :d], stiffness * placement[:, d:]
-            right = right - torch.cat(pull, dim=1)
+            pull = (expected @ (placement - guess)[:, :d, None])[:, :, 0]
+            right = right - torch.cat([pull, stiffness * placement[:, d:]], dim=1)
             step = torch.linalg.solve(matrix, right)
             placement = placement + step * (limit / step.norm(dim=1, keepdim=True).clamp_min(1e-12)).clamp_max(1.0)
             placement = torch.cat([placement[:, :d], placement[:, d:].clamp(-bound, bound)], dim=1)

@@ -121,7 +121,7 @@ class SurfaceField:
 
 
 class ManyShapes:
-    """Whole syntheses of B moved latent rows ``(B, R, w_dim)``; what is asked for is ``(B, M, ...)``, not for gradients.
+    """Whole syntheses of B moved latent rows ``(B, R, w_dim)``; what is asked for is ``(B, M, ...)``.
 
     Points are ``(M, 3)``, or ``(B, M, 3)`` where each latent has its own.
     """

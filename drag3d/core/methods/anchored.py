@@ -30,7 +30,7 @@ LARGEST_CHANGE = 1.5  # standard deviations in one step
 BEYOND = 2.0  # standard deviations that a shape may be less likely than usual: farther out it is none of its class
 PROBE = 0.05  # standard deviations: the step of the finite differences that tell what moves the rest
 LOOK_AGAIN = 3.0  # standard deviations of change for which these are good
-SOFTER, SOFTENINGS = 2.0, 10  # by how much, and how often at most, equations are softened to stay within that
+SOFTER, SOFTENINGS = 2.0, 3  # by how much, and how often at most, equations are softened to stay within that
 AT_ONCE = 8  # latents that are synthesised together for them
 
 
