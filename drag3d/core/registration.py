@@ -21,9 +21,10 @@ from drag3d.core.subject import Field
 
 LEVEL_SHARE = 0.7  # of the implicit function in a squared difference; the rest is the descriptors'
 WINDOW = 2.0  # samples at the radius weigh exp(-WINDOW) of the centre
-TRANSLATION_DAMPING = 0.02  # of the mean squared slope
+TRANSLATION_DAMPING = 0.01  # of the mean squared slope
 STRAIN_STIFFNESS = 0.03  # of the mean squared slope: what pulls the strain back to zero
 LARGEST_STRAIN = 1.2
+ROUNDS, ITERATIONS = 2, 4
 RIGID = 1e4  # times stiffer: no strain at all
 
 
@@ -75,33 +76,42 @@ class Neighbourhood:
         with torch.no_grad():
             return self._mismatch(self.describe(field, placement) - self.reference)
 
-    def register(self, field: Field, placement: Tensor, iterations: int = 6) -> tuple[Tensor, Tensor]:
-        """Placements that fit best and their errors ``(K,)``, by Gauss-Newton with the slopes at a guess."""
-        d, limit, bound = self.dimensions, 0.5 * self.radius, LARGEST_STRAIN * self.radius
+    def register(self, field: Field, placement: Tensor, rounds: int = ROUNDS) -> tuple[Tensor, Tensor]:
+        """Placements that fit best and their errors ``(K,)``, by Gauss-Newton from a guess.
+
+        The slopes, which cost most, are found anew only in each round.
+        """
+        guess, d = placement, self.dimensions
         best, best_error = placement, torch.full((self.count,), torch.inf, device=placement.device)
-        described, slope = self.with_slope(field, placement)
-        weighted, matrix = self._normal_equations(slope)
-        stiffness = self._stiffness(slope)[:, None]
-        # Along an edge nothing tells where a neighbourhood is: there, and only there, it stays where it was expected.
-        guess, firm = placement, stiffness[:, :, None] * (TRANSLATION_DAMPING / STRAIN_STIFFNESS / self.rigidity)
-        expected = firm.square() * torch.linalg.inv(matrix[:, :d, :d])
-        for iteration in range(iterations + 1):
-            difference = described - self.reference
-            error = self._mismatch(difference)
-            better = error < best_error
-            best = torch.where(better[:, None], placement, best)
-            best_error = torch.where(better, error, best_error)
-            if iteration == iterations or not bool(better.any()):
-                break
-            right = -(weighted @ difference.flatten(1)[:, :, None])[:, :, 0]
-            pull = (expected @ (placement - guess)[:, :d, None])[:, :, 0]
-            right = right - torch.cat([pull, stiffness * placement[:, d:]], dim=1)
-            step = torch.linalg.solve(matrix, right)
-            placement = placement + step * (limit / step.norm(dim=1, keepdim=True).clamp_min(1e-12)).clamp_max(1.0)
-            placement = torch.cat([placement[:, :d], placement[:, d:].clamp(-bound, bound)], dim=1)
-            with torch.no_grad():
-                described = self.describe(field, placement)
+        for _ in range(rounds):
+            described, slope = self.with_slope(field, best)
+            weighted, matrix = self._normal_equations(slope)
+            stiffness = self._stiffness(slope)[:, None]
+            # Along an edge nothing tells where a neighbourhood is: there, and only there, it stays where expected.
+            firm = stiffness[:, :, None] * (TRANSLATION_DAMPING / STRAIN_STIFFNESS / self.rigidity)
+            expected = firm.square() * torch.linalg.inv(matrix[:, :d, :d])
+            placement = best
+            for iteration in range(ITERATIONS + 1):
+                difference = described - self.reference
+                error = self._mismatch(difference)
+                better = error < best_error
+                best = torch.where(better[:, None], placement, best)
+                best_error = torch.where(better, error, best_error)
+                if iteration == ITERATIONS or not bool(better.any() or iteration == 0):
+                    break
+                right = -(weighted @ difference.flatten(1)[:, :, None])[:, :, 0]
+                pull = (expected @ (placement - guess)[:, :d, None])[:, :, 0]
+                right = right - torch.cat([pull, stiffness * placement[:, d:]], dim=1)
+                placement = self._moved(placement, torch.linalg.solve(matrix, right))
+                with torch.no_grad():
+                    described = self.describe(field, placement)
         return best, best_error
+
+    def _moved(self, placement: Tensor, step: Tensor) -> Tensor:
+        """A placement after a step ``(K, D + D^2)``, of at most half a radius; strain is bounded."""
+        d, limit, bound = self.dimensions, 0.5 * self.radius, LARGEST_STRAIN * self.radius
+        placement = placement + step * (limit / step.norm(dim=1, keepdim=True).clamp_min(1e-12)).clamp_max(1.0)
+        return torch.cat([placement[:, :d], placement[:, d:].clamp(-bound, bound)], dim=1)
 
     def unexplained(self, slope: Tensor, differences: Tensor) -> Tensor:
         """What no placement explains of n differences of descriptors ``(K, M, C, n)``: ``(K * M * C, n)`` lengths.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor
 from toy_subject import ToyField, ToySubject
 
 from drag3d.core import Drag, DragSettings, DragStep, StopReason
-from drag3d.core.methods.anchored import REFRESH
+from drag3d.core.methods.anchored import LOOK_AGAIN
 from get3d_models.errors import InputError
 
 METHODS = ["draggan", "default"]
@@ -290,11 +291,18 @@ def test_leaving_the_loop_early_costs_no_further_synthesis_and_keeps_the_subject
 
 
 def test_every_step_costs_one_synthesis_tracking_included(subject: ToySubject, method: str) -> None:
-    for count, _ in enumerate(Drag(subject, *points_of(subject), settings_for(method)), start=1):
+    changed = [subject.start]
+    for count, step in enumerate(Drag(subject, *points_of(subject), settings_for(method)), start=1):
         assert subject.syntheses == count
-    directions = len(subject.groups.unique()) * subject.basis.shape[1]
-    refreshes = {"draggan": 0, "default": -(-(count - 1) // REFRESH)}[method]
-    assert subject.probes == refreshes * directions  # syntheses without gradients, every few steps
+        changed.append(step.latents)
+    if method == "draggan":
+        assert subject.probes == 0
+        return
+    # Others, without gradients: one for each direction and one beside, again only when latents have gone far.
+    looks, uneven = divmod(subject.probes, 1 + len(subject.groups.unique()) * subject.basis.shape[1])
+    assert not uneven
+    way = sum(float(((b - a) / subject.latent_unit).norm(dim=1).max()) for a, b in pairwise(changed))
+    assert 1 <= looks <= 1 + way / LOOK_AGAIN
 
 
 def test_the_field_is_asked_only_near_the_handles_it_was_made_for(method: str) -> None:

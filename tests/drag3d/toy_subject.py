@@ -7,6 +7,8 @@ import math
 import torch
 from torch import Tensor
 
+from drag3d.core.subject import Responses
+
 CHANNELS = 16
 ROWS = 3
 SPARE = 2
@@ -53,9 +55,6 @@ class WarpedField:
     def descriptors(self, points: Tensor) -> Tensor:
         return self.features(points)
 
-    def appearance(self, points: Tensor) -> Tensor:
-        return self.features(points)
-
     def lift(self, points: Tensor) -> Tensor:
         return points.detach()
 
@@ -82,9 +81,6 @@ class ToyField:
         return torch.stack(parts).sum(dim=0)
 
     def descriptors(self, points: Tensor) -> Tensor:
-        return self.features(points)
-
-    def appearance(self, points: Tensor) -> Tensor:
         return self.features(points)
 
     def lift(self, points: Tensor) -> Tensor:
@@ -128,13 +124,14 @@ class ToySubject:
         self.free = (torch.arange(dimensions) < (dimensions if free_axes is None else free_axes)).float()
         self.start = torch.randn(ROWS, w_dim, generator=torch.Generator().manual_seed(3))
         self.basis = (deviation * torch.eye(w_dim)).expand(ROWS, -1, -1)
+        self.origin = torch.zeros(ROWS, w_dim)
         self.groups = torch.tensor([0, 0, 1])
         self.rest = (self.centers[:, None] + ball(dimensions, 1.2 * BLOB, 100, seed=4)).flatten(0, 1)
         self.tolerance, self.patch_radius, self.search_radius, self.step_length = 0.02, 0.06, 0.15, 0.02
         self.learning_rate, self.latent_unit = 0.02, deviation
         self.extent, self.hold_weight = 1000, 30.0
         self.anchor_radius, self.rest_distance = 2 * self.patch_radius, 8.5 * self.patch_radius
-        self.magnification = 1.0
+        self.magnification, self.coherence = 1.0, 0.0
         self.syntheses = self.probes = 0
         if solid:
             self.rest = self.field(self.start, self.centers, 1.0).snap(self.rest)
@@ -144,11 +141,21 @@ class ToySubject:
         return body
 
     def field(self, latents: Tensor, centers: Tensor, radius: float) -> ToyField:
-        if torch.is_grad_enabled():
-            self.syntheses += 1
-        else:
-            self.probes += 1  # a finite difference
+        self.syntheses += 1
         return ToyField(self, latents)
+
+    def responses(
+        self, latents: Tensor, centers: Tensor, radius: float, points: Tensor, body: Tensor, descriptors: bool = True
+    ) -> Responses:
+        assert not torch.is_grad_enabled()
+        assert float(torch.cdist(points, centers).amin(dim=1).max()) <= radius
+        self.probes += len(latents)
+        fields = [ToyField(self, rows) for rows in latents]
+        described = torch.stack([field.features(points) for field in fields])
+        if not self.solid:
+            return Responses(described, None, torch.stack([field.features(body) for field in fields]))
+        levels, still = (torch.stack([field.level(places) for field in fields]) for places in (points, body))  # type: ignore[misc]
+        return Responses(described, levels, still[..., None])
 
     def offsets(self, radius: float, count: int, seed: int) -> Tensor:
         return ball(self.dimensions, radius, count, seed)
