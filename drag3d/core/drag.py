@@ -49,7 +49,7 @@ class Drag:
         nearest: DragStep | None = None
         for index in range(self.settings.max_steps + 1):
             latents = self.method.latents()
-            field = self.subject.field(latents, self.handles, self.method.reach)
+            field = self.subject.field(latents, self.method.centers(self.handles), self.method.reach)
             if index:
                 self.handles = self.method.track(field, self.handles)
             else:

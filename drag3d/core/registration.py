@@ -53,8 +53,7 @@ class Neighbourhood:
 
     def unmoved(self) -> Tensor:
         """The placement at the start: zeros ``(K, D + D^2)``."""
-        d = self.dimensions
-        return torch.zeros(self.count, d + d * d, device=self.handles.device)
+        return unmoved(self.handles)
 
     def points(self, placement: Tensor) -> Tensor:
         """The samples ``(K, M, D)`` of placed neighbourhoods."""
@@ -206,6 +205,12 @@ class Neighbourhood:
         if field.level(points[:1]) is not None:
             levels = [field.level(points + a) - field.level(points - a) for a in axes]  # type: ignore[operator]
             self.level_scale = inverse_slope([level[:, None] for level in levels], self.spacing)
+
+
+def unmoved(handles: Tensor) -> Tensor:
+    """The placement ``(K, D + D^2)`` of handles ``(K, D)`` that nothing has moved."""
+    count, d = handles.shape
+    return handles.new_zeros(count, d + d * d)
 
 
 def inverse_slope(differences: list[Tensor], spacing: float) -> float:

@@ -98,11 +98,13 @@ class Subject(Protocol):
         ...
 
     def responses(
-        self, latents: Tensor, centers: Tensor, radius: float, points: Tensor, body: Tensor, descriptors: bool = True
-    ) -> Responses:
+        self, latents: Tensor, centers: Tensor, radius: float, points: Tensor, body: Tensor,
+        descriptors: bool = True, closely: bool = False,
+    ) -> Responses:  # fmt: skip
         """What many latent rows ``(B, R, w_dim)`` make of points ``(M, D)`` and of points of the body ``(N, E)``.
 
-        The first lie within ``radius`` of ``centers`` (K, D). Without ``descriptors`` features are given instead.
+        The first lie within ``radius`` of ``centers`` (K, D). Without ``descriptors`` features are given instead; the
+        body may be looked at more ``closely``, which costs more.
         """
         ...
 

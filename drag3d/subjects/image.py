@@ -162,13 +162,15 @@ class ImageSubject:
         return ImageField(self, latents, centers, radius)
 
     def responses(
-        self, latents: Tensor, centers: Tensor, radius: float, points: Tensor, body: Tensor, descriptors: bool = True
-    ) -> Responses:
+        self, latents: Tensor, centers: Tensor, radius: float, points: Tensor, body: Tensor,
+        descriptors: bool = True, closely: bool = False,
+    ) -> Responses:  # fmt: skip
         """See :class:`drag3d.core.subject.Subject`. What tells of a change are the colours of a small version.
 
-        That is the image as it stands after the block of 32 pixels; features, where a network has no such images.
+        That is the image as it stands after the block of 32 pixels, closely that of 64; features, where a network has
+        no such images.
         """
-        generator, picture = self.generator, min(self.block, PICTURE_BLOCK)
+        generator, picture = self.generator, min(self.block, PICTURE_BLOCK + closely)
         sizes = generator.config.map_sizes[: self.block + 1]
         plan = generator.local_plan(centers, radius, self.block)
         windows = [Windows.whole(*size) if i <= picture else plan.blocks[i] for i, size in enumerate(sizes)]

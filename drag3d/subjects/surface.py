@@ -256,8 +256,9 @@ class SurfaceSubject:
         return SurfaceField(self, latents, centers, radius)
 
     def responses(
-        self, latents: Tensor, centers: Tensor, radius: float, points: Tensor, body: Tensor, descriptors: bool = True
-    ) -> Responses:
+        self, latents: Tensor, centers: Tensor, radius: float, points: Tensor, body: Tensor,
+        descriptors: bool = True, closely: bool = False,
+    ) -> Responses:  # fmt: skip
         """See :class:`drag3d.core.subject.Subject`. What tells of a change is the signed field; else descriptors."""
         many = ManyShapes(self, latents)
         of = many.activations if descriptors else many.features

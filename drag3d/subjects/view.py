@@ -320,8 +320,9 @@ class ViewSubject:
         return ViewField(self, latents, centers, radius)
 
     def responses(
-        self, latents: Tensor, centers: Tensor, radius: float, points: Tensor, body: Tensor, descriptors: bool = True
-    ) -> Responses:
+        self, latents: Tensor, centers: Tensor, radius: float, points: Tensor, body: Tensor,
+        descriptors: bool = True, closely: bool = False,
+    ) -> Responses:  # fmt: skip
         """See :class:`drag3d.core.subject.Subject`; ``latents`` are near to those of the first of them.
 
         What pixels see is found for these. Of the others it is told to first order, as in :meth:`ViewField._seen`. What

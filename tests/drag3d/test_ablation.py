@@ -3,11 +3,13 @@
 import pytest
 import torch
 
+import get3d_models
 from drag3d.core import Drag, DragSettings
-from drag3d.core.methods.anchored import LARGEST_TOTAL
+from drag3d.core.methods.anchored import BEYOND
 from drag3d.core.methods.parts import PARTS, left_out
 from drag3d.evaluation.run import Evaluation
 from drag3d.session.checks import changed_settings
+from drag3d.subjects.image import ImageSubject
 from drag3d.subjects.surface import SurfaceSubject
 from get3d_models.errors import InputError
 from get3d_models.keypoints import keypoints
@@ -21,10 +23,12 @@ def drag(small_quadruped):
     subject = SurfaceSubject(small_quadruped, small_quadruped.latents(3))
     place = keypoints(small_quadruped, 3)["snout"][None]
     handle = subject.field(subject.start, place, subject.search_radius).snap(place)
-    target = handle + torch.tensor([[0.0, 0.35, 0.35]])
 
-    def latents(without: str) -> list[torch.Tensor]:
-        settings = changed_settings(DragSettings(max_steps=STEPS, patience=1000), {"without": without})
+    def latents(without: str, way: float = 0.35, tolerance: float | None = None) -> list[torch.Tensor]:
+        target = handle + torch.tensor([[0.0, way, way]])
+        settings = changed_settings(
+            DragSettings(max_steps=STEPS, patience=1000, tolerance=tolerance), {"without": without}
+        )
         steps = list(Drag(subject, handle, target, settings))
         return [step.latents for step in steps[:STEPS]]
 
@@ -38,11 +42,30 @@ def whole(drag):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("part", sorted(PARTS.keys() - {"coherence", "pull"}))
 def test_a_drag_without_a_part_is_another_drag(drag, whole, part):
     found = drag(part)
     assert all(torch.isfinite(latents).all() for latents in found)
     assert any(not torch.equal(a, b) for a, b in zip(found, whole, strict=False))
+
+
+@pytest.mark.slow
+def test_the_pull_counts_where_steps_are_within_the_trust_region(drag):
+    near = {"way": 0.05, "tolerance": 1e-5}
+    pairs = zip(drag("", **near), drag("pull", **near), strict=False)
+    assert any(not torch.equal(a, b) for a, b in pairs)
+
+
+@pytest.mark.slow
+def test_the_look_of_a_neighbourhood_counts_in_images():
+    portrait = get3d_models.load("portrait")
+    subject = ImageSubject(portrait, portrait.latents(1))
+    handle = torch.tensor([[120.0, 180.0]])
+    ends = [
+        list(Drag(subject, handle, handle - 8, DragSettings(max_steps=2, without=without)))[-1].latents
+        for without in ("", "coherence")
+    ]
+    assert not torch.equal(*ends)
 
 
 def test_with_all_parts_it_is_the_same_drag(drag, whole):
@@ -53,13 +76,17 @@ def test_with_all_parts_it_is_the_same_drag(drag, whole):
 
 @pytest.mark.slow
 def test_without_the_bound_latents_go_beyond_it(drag, whole):
-    start, basis = drag.subject.start, drag.subject.basis[0]
+    subject = drag.subject
+    basis = subject.basis[0]
+    usual = max(float(subject.origin.norm(dim=1).max()), len(basis) ** 0.5)
 
     def deviations(latents: torch.Tensor) -> float:
-        return float(torch.linalg.lstsq(basis.t(), (latents - start)[0]).solution.norm())
+        """From the mean of generated latents, of the row that is farthest from it."""
+        change = torch.linalg.lstsq(basis.t(), (latents - subject.start).t()).solution.t()
+        return float((subject.origin + change).norm(dim=1).max())
 
-    assert max(deviations(latents) for latents in whole) <= LARGEST_TOTAL * 1.01
-    assert max(deviations(latents) for latents in drag("bound+trust+pull")) > LARGEST_TOTAL * 1.1
+    assert max(deviations(latents) for latents in whole) <= (usual + BEYOND) * 1.01
+    assert max(deviations(latents) for latents in drag("bound+trust+pull")) > (usual + BEYOND) * 1.1
 
 
 def test_parts_follow_the_name_of_the_method():

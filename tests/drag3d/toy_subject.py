@@ -145,8 +145,9 @@ class ToySubject:
         return ToyField(self, latents)
 
     def responses(
-        self, latents: Tensor, centers: Tensor, radius: float, points: Tensor, body: Tensor, descriptors: bool = True
-    ) -> Responses:
+        self, latents: Tensor, centers: Tensor, radius: float, points: Tensor, body: Tensor,
+        descriptors: bool = True, closely: bool = False,
+    ) -> Responses:  # fmt: skip
         assert not torch.is_grad_enabled()
         assert float(torch.cdist(points, centers).amin(dim=1).max()) <= radius
         self.probes += len(latents)

@@ -20,7 +20,11 @@ class Method(Protocol):
 
     @property
     def reach(self) -> float:
-        """How far around the handles the next field will be asked for."""
+        """How far around its centres the next field will be asked for."""
+        ...
+
+    def centers(self, handles: Tensor) -> Tensor:
+        """Centres ``(K, D)`` of what the next field will be asked for, from where the handles are now."""
         ...
 
     def latents(self) -> Tensor:

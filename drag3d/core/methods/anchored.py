@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from drag3d.core.methods.parts import left_out
-from drag3d.core.registration import Neighbourhood, inverse_slope
+from drag3d.core.registration import Neighbourhood, inverse_slope, unmoved
 from drag3d.core.settings import DragSettings
 from drag3d.core.subject import Field, Subject
 from drag3d.core.supervision import directions
@@ -31,6 +31,7 @@ BEYOND = 2.0  # standard deviations that a shape may be less likely than usual: 
 PROBE = 0.05  # standard deviations: the step of the finite differences that tell what moves the rest
 LOOK_AGAIN = 3.0  # standard deviations of change for which these are good
 SOFTER, SOFTENINGS = 2.0, 3  # by how much, and how often at most, equations are softened to stay within that
+COHERENCE_BESIDE = 0.3  # what is left of the subject's where a region was told to stay: they compete
 AT_ONCE = 8  # latents that are synthesised together for them
 
 
@@ -53,6 +54,8 @@ class Anchored:
         self.individual = INDIVIDUAL if alone else 0.0
         self.unlikely = UNLIKELY * subject.anchor_radius**2 * (1e-3 if "likelihood" in without else 1.0)
         self.coherence = 0.0 if "coherence" in without else subject.coherence
+        if hold is not None:
+            self.coherence *= COHERENCE_BESIDE
         self.rest = subject.rest[:0] if "rest" in without else subject.rest
         self.pull = 0.0 if "pull" in without else PULL
         self.largest_change = math.inf if "trust" in without else LARGEST_CHANGE
@@ -63,12 +66,17 @@ class Anchored:
         self.rows: Tensor = subject.start
         self.still_rows = self.change.new_zeros(0, *self.change.shape)
         self.strayed = self.change.new_zeros(0)
+        self.placement = self.predicted = unmoved(handles)
         self.watched: Tensor | None = None
 
     @property
     def reach(self) -> float:
-        """How far around the handles the next field will be asked for."""
+        """The neighbourhoods, and half a step to where they are and to where they should be."""
         return self.near
+
+    def centers(self, handles: Tensor) -> Tensor:
+        """Halfway from where the neighbourhoods are to where they should be."""
+        return self.start_handles + (self.placement + self.predicted)[:, : handles.shape[1]] / 2
 
     def latents(self) -> Tensor:
         """Start plus the change in standard deviations along the principal directions of each row."""
@@ -81,7 +89,6 @@ class Anchored:
         self.neighbourhood = Neighbourhood(
             field, self.start_handles, self.offsets, spacing, magnification, self.without
         )
-        self.placement = self.predicted = self.neighbourhood.unmoved()
         near = torch.cdist(self.subject.places(self.rest), torch.cat([self.start_handles, self.targets])).amin(dim=1)
         weight = 1 - torch.exp(-(near / self.subject.rest_distance).square())
         self.still, self.still_weight = self.rest, weight[:, None]
@@ -142,6 +149,8 @@ class Anchored:
         finite differences find them exactly enough, from one synthesis each. What all this has to say of n directions
         then comes down to n equations (QR), whose least squares are the same.
         """
+        if len(self.still) == 0:
+            return
         if self.watched is not None and float((self.change - self.watched).norm(dim=1).max()) <= LOOK_AGAIN:
             return
         rows, ahead, spread = self.rows.detach(), [], []
@@ -178,7 +187,7 @@ class Anchored:
             parts = [
                 self.subject.responses(
                     part, centers, self.near, points.flatten(0, 1), torch.cat([self.still, self.around]),
-                    "decoder" not in self.without,
+                    "decoder" not in self.without, self.hold is not None,
                 )
                 for part in latents.split(AT_ONCE)
             ]  # fmt: skip

@@ -56,6 +56,10 @@ class Drag3D2023:
         self.references: Tensor | None = None
         self.tracked: Tensor | None = None
 
+    def centers(self, handles: Tensor) -> Tensor:
+        """The handles."""
+        return handles
+
     def latents(self) -> Tensor:
         """The first rows as they were, those that move, and those of the texture as they were."""
         return torch.cat([self.start[: self.frozen], self.moved, self.start[self.end :]])

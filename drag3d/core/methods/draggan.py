@@ -44,6 +44,10 @@ class DragGAN:
         self.learning_rate = settings.learning_rate or subject.learning_rate
         self.optimizer = torch.optim.Adam([self.displacement], lr=self.learning_rate * subject.latent_unit)
 
+    def centers(self, handles: Tensor) -> Tensor:
+        """The handles."""
+        return handles
+
     def latents(self) -> Tensor:
         """The start and what it was displaced by."""
         displacement = self.displacement[self.subject.groups] if self.shared else self.displacement
