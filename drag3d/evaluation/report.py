@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import platform
 from collections import Counter
 from collections.abc import Callable
@@ -14,7 +15,7 @@ import numpy as np
 import torch
 
 import drag3d
-from drag3d.evaluation.figures import Record, Row, pair, plain, share_of
+from drag3d.evaluation.figures import Figures, Record, Row, pair, plain, share_of
 from drag3d.evaluation.keypoint_drags import by_keypoint
 from drag3d.evaluation.run import Evaluation
 from drag3d.evaluation.yardstick import Curve, Yardstick, yardstick_of
@@ -35,9 +36,23 @@ def summarise(records: list[Record], yardstick: Yardstick[Any]) -> dict[str, Any
         "arrived_by_tracker": sum(yardstick.arrived(r) for r in finished),
         "reached_by_judge": sum(yardstick.reached(r) for r in finished),
         **yardstick.figures(finished),
+        "processor_seconds_to_success_median": _to_success(records),
         "failures": dict(Counter(r["failure"] for r in records if r["failure"]).most_common()),
         "by_keypoint": by_keypoint(records),
     }
+
+
+def _to_success(records: list[Record]) -> float | None:
+    """The median drag's time to a success, on the processor; one that fails never has it, so there may be none."""
+    times = [r["processor_seconds"] if r["failure"] is None else math.inf for r in records]
+    median = float(np.median(times)) if times else math.inf
+    return round(median, 3) if math.isfinite(median) else None
+
+
+def to_success(figures: Figures) -> str:
+    """A cell that shows it."""
+    median = figures["processor_seconds_to_success_median"]
+    return "never: fewer succeed" if median is None else f"{median:g}"
 
 
 def report(generator: Generator | ImageGenerator, evaluation: Evaluation, records: list[Record]) -> dict[str, Any]:
@@ -108,6 +123,7 @@ def rows(yardstick: Yardstick[Any]) -> tuple[Row, ...]:
         ("steps, median", plain("steps_median")),
         ("seconds, median / worst", pair("seconds_median", "seconds_worst")),
         ("processor's seconds, median", plain("processor_seconds_median")),
+        ("processor's seconds until half of all drags have succeeded", to_success),
         ("peak memory beyond the model's, median / worst", pair("peak_mib_median", "peak_mib_worst", " MiB")),
         ("failures by reason", lambda f: ", ".join(f"{why}: {n}" for why, n in f["failures"].items()) or "none"),
     )  # fmt: skip

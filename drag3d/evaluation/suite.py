@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from drag3d.evaluation.figures import Row, pair, plain, share_of
-from drag3d.evaluation.report import draw_curve, made_with, report, write_pages, write_report, yardstick_in
+from drag3d.evaluation.report import draw_curve, made_with, report, to_success, write_pages, write_report, yardstick_in
 from drag3d.evaluation.run import Evaluation, evaluate
 from drag3d.evaluation.yardstick import PROTOCOLS, Yardstick
 from get3d_models.generator import Generator
@@ -89,6 +89,7 @@ def _rows(yardstick: Yardstick[Any]) -> tuple[Row, ...]:
         ("steps, median", plain("steps_median")),
         ("seconds, median / worst", pair("seconds_median", "seconds_worst")),
         ("processor's seconds, median", plain("processor_seconds_median")),
+        ("processor's seconds until half of all drags have succeeded", to_success),
         ("peak memory, median", plain("peak_mib_median", " MiB")),
         ("failures", lambda f: ", ".join(f"{why}: {n}" for why, n in f["failures"].items()) or "none"),
     )

@@ -16,7 +16,7 @@ from drag3d.cli.main import main
 from drag3d.core import DragSettings
 from drag3d.evaluation import course
 from drag3d.evaluation import run as running
-from drag3d.evaluation.report import markdown, report, summarise, write_report
+from drag3d.evaluation.report import markdown, report, summarise, to_success, write_report
 from drag3d.evaluation.run import MISJUDGED, RESULTS, Evaluation, evaluate, run_task
 from drag3d.evaluation.shape_drags import LONGEST, SHORTEST, ShapeDrags, keypoint_drag
 from drag3d.evaluation.shape_judge import REACHED, judge, judge_unedited
@@ -321,6 +321,25 @@ def test_the_figures_are_those_of_the_records():
     assert (figures["steps_median"], figures["seconds_median"], figures["seconds_worst"]) == (7.0, 3.5, 9.0)
     assert figures["failures"] == {MISJUDGED: 1, "stalled": 1, "error": 1}
     assert figures["by_keypoint"] == {"snout": {"drags": 2, "successes": 1}, "tail": {"drags": 2, "successes": 0}}
+
+
+@pytest.mark.parametrize(
+    ("failures", "seconds", "median"),
+    [
+        ([None, None, None], [1.0, 4.0, 2.0], 2.0),
+        ([None, None, "stalled"], [1.0, 4.0, 0.1], 4.0),
+        ([None, "error"], [1.0, 0.1], None),
+    ],
+)
+def test_a_failure_never_gets_there(failures, seconds, median):
+    """However quickly it failed: the median of all drags is that of times, and of infinity for failures."""
+    records = [
+        {**RECORDS[0], "failure": failure, "processor_seconds": time}
+        for failure, time in zip(failures, seconds, strict=True)
+    ]
+    figures = summarise(records, SHAPES)
+    assert figures["processor_seconds_to_success_median"] == median
+    assert to_success(figures) == ("never: fewer succeed" if median is None else f"{median:g}")
 
 
 def test_a_method_that_always_breaks_down_has_no_figures():
