@@ -51,7 +51,7 @@ def test_a_film_shows_the_steps_that_were_taken_even_after_undo(
     session: Session, shown: Callable[..., list[np.ndarray]]
 ) -> None:
     film, steps = Film(session), []
-    for step in session.drag(max_steps=3, tolerance=0.01):
+    for step in session.drag(max_steps=3, tolerance=0.01, step_length=2.0):
         film.take()
         steps.append(marked_image(session.image, step.handles, step.targets))
     session.undo()
