@@ -6,6 +6,7 @@ import torch
 
 import get3d_models
 from drag3d.core import Drag, DragSettings, StopReason
+from drag3d.core.methods.anchored import Anchored
 from drag3d.subjects.image import ImageSubject
 from get3d_models import InputError
 from get3d_models.image_config import ImageConfig
@@ -156,6 +157,20 @@ def test_what_many_latents_make_of_pixels_is_what_each_of_them_makes(closely: bo
         enlarged = torch.nn.functional.interpolate(picture, size=(256, 256), mode="bilinear", align_corners=False)[0]
         expected = torch.stack([enlarged[:, int(y), int(x)] for x, y in body])
         assert torch.allclose(still, expected, atol=1e-4)
+
+
+def test_neighbourhoods_that_stretched_are_still_looked_at() -> None:
+    """Beyond what a step's field computes around the handles: no window may be too small then."""
+    generator = generator_of(256)
+    subject = ImageSubject(generator, generator.latents(2))
+    handle = torch.tensor([[80.0, 200.0]])
+    method = Anchored(subject, handle, handle + 20, DragSettings(), None)
+    field = subject.field(method.latents(), handle, method.reach)
+    method.begin(field)
+    method.placement = method.placement + torch.tensor([[0.0, 0.0, 1.0, 0.0, 0.0, 1.0]]) * method.patch_radius
+    described, _ = method._responses(subject.start[None])
+    expected = method.neighbourhood.describe(subject.field(subject.start, handle, float("inf")), method.placement)
+    assert torch.allclose(described[0], expected, atol=1e-3)
 
 
 def test_networks_without_small_pictures_are_seen_by_their_features() -> None:

@@ -183,10 +183,11 @@ class Anchored:
         neighbourhood, start = self.neighbourhood, self.start_handles
         points = neighbourhood.points(self.placement)
         centers = start + self.placement[:, : start.shape[1]]
+        radius = 1.001 * float((points - centers[:, None]).norm(dim=2).max())  # strain may stretch a neighbourhood far
         with torch.no_grad():
             parts = [
                 self.subject.responses(
-                    part, centers, self.near, points.flatten(0, 1), torch.cat([self.still, self.around]),
+                    part, centers, radius, points.flatten(0, 1), torch.cat([self.still, self.around]),
                     "decoder" not in self.without, self.hold is not None,
                 )
                 for part in latents.split(AT_ONCE)
