@@ -116,13 +116,14 @@ class ImageSubject:
         self.search_radius = float(max(2, round(PAPER_SEARCH * scale)))
         self.anchor_radius = max(2.0, ANCHOR_SHARE * height)
         self.rest_distance = REST_SHARE * height
-        self.hold_weight, self.coherence = HOLD_WEIGHT, COHERENCE
+        self.hold_weight = HOLD_WEIGHT
         self.step_length = self.magnification = 1.0
         self.plane_resolution: int | None = None
         self.tolerance = max(2 * scale, 2.0 if self.released else 1.0)
         self.learning_rate, self.latent_unit = PAPER_RATE, 1.0
         self.extent = width * height
-        self.rest = self._grid(REST_EDGE) if self._can_watch_all() else self._grid(0)
+        watched = self._can_watch_all()
+        self.rest, self.coherence = self._grid(REST_EDGE if watched else 0), COHERENCE if watched else 0.0
 
     @classmethod
     def for_settings(cls, generator: ImageGenerator, latents: ImageLatents, settings: DragSettings) -> ImageSubject:

@@ -30,7 +30,7 @@ LARGEST_CHANGE = 1.5  # standard deviations in one step
 BEYOND = 2.0  # standard deviations that a shape may be less likely than usual: farther out it is none of its class
 PROBE = 0.05  # standard deviations: the step of the finite differences that tell what moves the rest
 LOOK_AGAIN = 3.0  # standard deviations of change for which these are good
-SOFTER, SOFTENINGS = 2.0, 3  # by how much, and how often at most, equations are softened to stay within that
+SOFTER = (1.0, 2.0, 4.0)  # equations are made up to so much softer to stay within that
 COHERENCE_BESIDE = 0.3  # what is left of the subject's where a region was told to stay: they compete
 AT_ONCE = 8  # latents that are synthesised together for them
 
@@ -65,7 +65,7 @@ class Anchored:
         self.change = torch.zeros_like(subject.origin)
         self.rows: Tensor = subject.start
         self.still_rows = self.change.new_zeros(0, *self.change.shape)
-        self.strayed = self.change.new_zeros(0)
+        self.strayed = self.initially = self.change.new_zeros(0)
         self.placement = self.predicted = unmoved(handles)
         self.watched: Tensor | None = None
 
@@ -149,7 +149,7 @@ class Anchored:
         finite differences find them exactly enough, from one synthesis each. What all this has to say of n directions
         then comes down to n equations (QR), whose least squares are the same.
         """
-        if len(self.still) == 0:
+        if len(self.still) == 0 and self.coherence == 0:
             return
         if self.watched is not None and float((self.change - self.watched).norm(dim=1).max()) <= LOOK_AGAIN:
             return
@@ -215,13 +215,12 @@ class Anchored:
         # The pull back to the start, where the rows leave it free, keeps detours of earlier steps from adding up.
         pull = self.pull * self.change
         change = _solved(gram, damping, jacobian, preferred, residual, pull)
-        # Where that asks for too large a change, the handles' rows are softened (Levenberg and Marquardt): first goes
-        # what is easily had.
-        for _ in range(SOFTENINGS):
+        # Where that asks for too large a change it is left out, and then all equations are softened (Levenberg and
+        # Marquardt): first goes what is easily had.
+        for softer in SOFTER:
             if float(change.norm(dim=1).max()) <= self.largest_change:
                 break
-            change = _solved(gram, damping, jacobian, preferred, residual, torch.zeros_like(pull))
-            damping *= SOFTER
+            change = _solved(gram, softer * damping, jacobian, preferred, residual, torch.zeros_like(pull))
         return change
 
 
