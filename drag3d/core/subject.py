@@ -38,12 +38,12 @@ class Field(Protocol):
 
 @dataclass(frozen=True)
 class Responses:
-    """What B latents make of M points and of N points of the body; without gradients."""
+    """What B latents make of N points of the body, and of K neighbourhoods of M points; without gradients."""
 
-    described: Tensor
-    """(B, M, C) descriptors, or features"""
+    described: Tensor | None
+    """(B, K, M, C) descriptors, or features; None where nobody asked"""
     level: Tensor | None
-    """(B, M) the implicit function; None for subjects without one"""
+    """(B, K, M) the implicit function; None where nobody asked, and for subjects without one"""
     still: Tensor
     """(B, N, S) what tells whether something has changed: the implicit function, or what is seen"""
 
@@ -98,13 +98,12 @@ class Subject(Protocol):
         ...
 
     def responses(
-        self, latents: Tensor, centers: Tensor, radius: float, points: Tensor, body: Tensor,
-        descriptors: bool = True, closely: bool = False,
-    ) -> Responses:  # fmt: skip
-        """What many latent rows ``(B, R, w_dim)`` make of points ``(M, D)`` and of points of the body ``(N, E)``.
+        self, latents: Tensor, body: Tensor, points: Tensor | None, descriptors: bool = True, closely: bool = False
+    ) -> Responses:
+        """What many latent rows ``(B, R, w_dim)`` make of points of the body ``(N, E)`` and of neighbourhoods.
 
-        The first lie within ``radius`` of ``centers`` (K, D). Without ``descriptors`` features are given instead; the
-        body may be looked at more ``closely``, which costs more.
+        The latter are ``points (K, M, D)``, each near to each other; or None where they are of no interest. Without
+        ``descriptors`` features are given of them. The body may be looked at more ``closely``, which costs more.
         """
         ...
 

@@ -163,18 +163,21 @@ class ImageSubject:
         return ImageField(self, latents, centers, radius)
 
     def responses(
-        self, latents: Tensor, centers: Tensor, radius: float, points: Tensor, body: Tensor,
-        descriptors: bool = True, closely: bool = False,
-    ) -> Responses:  # fmt: skip
+        self, latents: Tensor, body: Tensor, points: Tensor | None, descriptors: bool = True, closely: bool = False
+    ) -> Responses:
         """See :class:`drag3d.core.subject.Subject`. What tells of a change are the colours of a small version.
 
         That is the image as it stands after the block of 32 pixels, closely that of 64; features, where a network has
         no such images.
         """
         generator, picture = self.generator, min(self.block, PICTURE_BLOCK + closely)
-        sizes = generator.config.map_sizes[: self.block + 1]
-        plan = generator.local_plan(centers, radius, self.block)
-        windows = [Windows.whole(*size) if i <= picture else plan.blocks[i] for i, size in enumerate(sizes)]
+        sizes = generator.config.map_sizes[: (picture if points is None else self.block) + 1]
+        windows = [Windows.whole(*size) for size in sizes]
+        if points is not None:
+            centers = (points.amin(dim=1) + points.amax(dim=1)) / 2
+            radius = 1.001 * float((points - centers[:, None]).norm(dim=2).max())
+            plan = generator.local_plan(centers, radius, self.block)
+            windows[picture + 1 :] = plan.blocks[picture + 1 :]
         maps, images = generator.synthesis.run(self.many_rows(latents), windows, self.noise, images=True)
 
         def at(texels: Tensor, of: Windows, places: Tensor) -> Tensor:
@@ -184,7 +187,9 @@ class ImageSubject:
             return found.unflatten(1, (len(latents), -1)).transpose(0, 1)
 
         still = at((images or maps)[picture], windows[picture], body)
-        return Responses(at(maps[-1], windows[-1], points), None, still)
+        if points is None:
+            return Responses(None, None, still)
+        return Responses(at(maps[-1], windows[-1], points.flatten(0, 1)).unflatten(1, points.shape[:2]), None, still)
 
     def offsets(self, radius: float, count: int, seed: int) -> Tensor:
         """The pixels of a disc around the origin, which is the first of them ``(M, 2)``; as many as there are."""

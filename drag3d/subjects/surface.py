@@ -256,16 +256,17 @@ class SurfaceSubject:
         return SurfaceField(self, latents, centers, radius)
 
     def responses(
-        self, latents: Tensor, centers: Tensor, radius: float, points: Tensor, body: Tensor,
-        descriptors: bool = True, closely: bool = False,
-    ) -> Responses:  # fmt: skip
+        self, latents: Tensor, body: Tensor, points: Tensor | None, descriptors: bool = True, closely: bool = False
+    ) -> Responses:
         """See :class:`drag3d.core.subject.Subject`. What tells of a change is the signed field; else descriptors."""
-        many = ManyShapes(self, latents)
-        of = many.activations if descriptors else many.features
-        described = torch.cat([of(name, points) for name in self.feature_planes], dim=2)
-        if self.latents_moved == "texture":
-            return Responses(described, None, many.activations("texture", body))
-        return Responses(described, many.signed(points), many.signed(body)[..., None])
+        many, texture = ManyShapes(self, latents), self.latents_moved == "texture"
+        still = many.activations("texture", body) if texture else many.signed(body)[..., None]
+        if points is None:
+            return Responses(None, None, still)
+        flat, of = points.flatten(0, 1), many.activations if descriptors else many.features
+        described = torch.cat([of(name, flat) for name in self.feature_planes], dim=2)
+        level = None if texture else many.signed(flat).unflatten(1, points.shape[:2])
+        return Responses(described.unflatten(1, points.shape[:2]), level, still)
 
     def offsets(self, radius: float, count: int, seed: int) -> Tensor:
         """Up to ``count`` offsets spread evenly over the ball of ``radius``, the centre first ``(count, 3)``."""

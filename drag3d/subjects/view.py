@@ -320,36 +320,43 @@ class ViewSubject:
         return ViewField(self, latents, centers, radius)
 
     def responses(
-        self, latents: Tensor, centers: Tensor, radius: float, points: Tensor, body: Tensor,
-        descriptors: bool = True, closely: bool = False,
-    ) -> Responses:  # fmt: skip
+        self, latents: Tensor, body: Tensor, points: Tensor | None, descriptors: bool = True, closely: bool = False
+    ) -> Responses:
         """See :class:`drag3d.core.subject.Subject`; ``latents`` are near to those of the first of them.
 
-        What pixels see is found for these. Of the others it is told to first order, as in :meth:`ViewField._seen`. What
-        tells of a change is the signed field, and the colour where that can change.
+        What tells of a change is the signed field, and the colour where that can change.
         """
-        surface, many = self.surface, ManyShapes(self.surface, latents)
-        seen, sight = ViewField(self, latents[0], centers, math.inf).sighted(points)
+        moved, many = self.surface.latents_moved, ManyShapes(self.surface, latents)
+        still = [] if moved == "texture" else [many.signed(body)[..., None]]
+        if moved != "geometry":
+            still.append(many.colors(body) * (self.color_weight / self.gap_weight if still else 1.0))
+        described = None
+        if points is not None:
+            described = self._described(many, latents, points.flatten(0, 1), descriptors).unflatten(1, points.shape[:2])
+        return Responses(described, None, torch.cat(still, dim=2))
+
+    def _described(self, many: ManyShapes, latents: Tensor, pixels: Tensor, descriptors: bool) -> Tensor:
+        """Descriptors or features ``(B, M, C)`` at pixels ``(M, 2)``.
+
+        What pixels see is found for the first latents, of the others it is told to first order, as in
+        :meth:`ViewField._seen`.
+        """
+        seen, sight = ViewField(self, latents[0], pixels, math.inf).sighted(pixels)
         gap: Tensor | None = None
-        if surface.latents_moved != "texture":
+        if self.surface.latents_moved != "texture":
             level = many.signed(seen)
             moved = torch.where(sight.hit, (level - level[:1]) / sight.slope, 0.0)
             seen = seen - sight.ray * moved[..., None]
             gap = torch.where(sight.hit, 0.0, level.clamp_max(0.0))[..., None] * self.gap_weight
         parts = []
-        for name in surface.feature_planes:
+        for name in self.surface.feature_planes:
             if not descriptors:
                 parts.append(many.features(name, seen))
             elif name == "geometry":
                 parts += [many.activations(name, seen), *([] if gap is None else [gap])]
             else:
                 parts.append(many.colors(seen) * self.color_weight)
-        still = []
-        if surface.latents_moved != "texture":
-            still.append(many.signed(body)[..., None])
-        if surface.latents_moved != "geometry":
-            still.append(many.colors(body) * (self.color_weight / self.gap_weight if still else 1.0))
-        return Responses(torch.cat(parts, dim=2), None, torch.cat(still, dim=2))
+        return torch.cat(parts, dim=2)
 
     def offsets(self, radius: float, count: int, seed: int) -> Tensor:
         """``count`` offsets ``(count, 2)`` that fill the disc of ``radius`` evenly, the centre first.

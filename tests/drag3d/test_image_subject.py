@@ -145,14 +145,17 @@ def test_what_many_latents_make_of_pixels_is_what_each_of_them_makes(closely: bo
     random = torch.Generator().manual_seed(0)
     many = subject.start + 0.3 * torch.randn(3, *subject.start.shape, generator=random)
     centers = torch.tensor([[80.0, 200.0], [30.0, 40.0]])
-    points = torch.tensor([[81.0, 199.0], [79.5, 203.2], [30.0, 40.0]])
+    points = torch.tensor([[[81.0, 199.0], [79.5, 203.2]], [[30.0, 40.0], [31.0, 44.5]]])
     body = torch.tensor([[3.0, 5.0], [200.0, 100.0], [255.0, 0.0]])
     with torch.no_grad():
-        responses = subject.responses(many, centers, 6.0, points, body, closely=closely)
-    assert responses.level is None
+        responses = subject.responses(many, body, points, closely=closely)
+        alone = subject.responses(many, body, None, closely=closely)
+    assert responses.level is alone.described is None
+    assert torch.allclose(alone.still, responses.still, atol=1e-6)
+    assert responses.described is not None
     for latents, described, still in zip(many, responses.described, responses.still, strict=True):
         field = subject.field(latents, centers, float("inf"))
-        assert torch.allclose(described, field.descriptors(points), atol=1e-4)
+        assert torch.allclose(described.flatten(0, 1), field.descriptors(points.flatten(0, 1)), atol=1e-4)
         picture = generator.images(subject.rows(latents))[4 if closely else 3]
         enlarged = torch.nn.functional.interpolate(picture, size=(256, 256), mode="bilinear", align_corners=False)[0]
         expected = torch.stack([enlarged[:, int(y), int(x)] for x, y in body])
@@ -181,7 +184,7 @@ def test_networks_without_small_pictures_are_seen_by_their_features() -> None:
     field = subject.field(subject.start, torch.tensor([[20.0, 30.0]]), float("inf"))
     points = torch.tensor([[20.0, 30.0], [64.0, 1.0]])
     with torch.no_grad():
-        responses = subject.responses(subject.start[None], points, 1.0, points, points)
+        responses = subject.responses(subject.start[None], points, None)
     assert torch.allclose(responses.still[0], field.features(points), atol=1e-5)
 
 

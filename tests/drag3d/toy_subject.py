@@ -145,18 +145,21 @@ class ToySubject:
         return ToyField(self, latents)
 
     def responses(
-        self, latents: Tensor, centers: Tensor, radius: float, points: Tensor, body: Tensor,
-        descriptors: bool = True, closely: bool = False,
-    ) -> Responses:  # fmt: skip
+        self, latents: Tensor, body: Tensor, points: Tensor | None, descriptors: bool = True, closely: bool = False
+    ) -> Responses:
         assert not torch.is_grad_enabled()
-        assert float((points[:, None] - centers).norm(dim=2).amin(dim=1).max()) <= radius + 1e-4
         self.probes += len(latents)
         fields = [ToyField(self, rows) for rows in latents]
-        described = torch.stack([field.features(points) for field in fields])
-        if not self.solid:
-            return Responses(described, None, torch.stack([field.features(body) for field in fields]))
-        levels, still = (torch.stack([field.level(places) for field in fields]) for places in (points, body))  # type: ignore[misc]
-        return Responses(described, levels, still[..., None])
+
+        def all_of(values: list[Tensor]) -> Tensor:
+            return torch.stack(values) if points is None else torch.stack(values).unflatten(1, points.shape[:2])
+
+        still = torch.stack([f.level(body)[:, None] if self.solid else f.features(body) for f in fields])  # type: ignore[index]
+        if points is None:
+            return Responses(None, None, still)
+        flat = points.flatten(0, 1)
+        level = all_of([f.level(flat) for f in fields]) if self.solid else None  # type: ignore[misc]
+        return Responses(all_of([f.features(flat) for f in fields]), level, still)
 
     def offsets(self, radius: float, count: int, seed: int) -> Tensor:
         return ball(self.dimensions, radius, count, seed)

@@ -166,7 +166,7 @@ class Anchored:
             self.initially = still[0]
         self.watched = self.change
         changes = [(still - self.initially) * self.still_weight]
-        if self.coherence > 0:
+        if described is not None:
             difference = (described - self.neighbourhood.reference).movedim(0, -1)
             slope = self.neighbourhood.with_slope(field, self.placement)[1]
             changes.append(self.coherence * self.neighbourhood.unexplained(slope, difference).t())
@@ -175,31 +175,26 @@ class Anchored:
         self.strayed = seen[0] @ basis
         self.still_rows = torch.einsum("nm,mrk->nrk", triangle, torch.stack(spread))
 
-    def _responses(self, latents: Tensor) -> tuple[Tensor, Tensor]:
+    def _responses(self, latents: Tensor) -> tuple[Tensor | None, Tensor]:
         """Descriptors ``(B, K, M, C)`` of the neighbourhoods where they are now, and values ``(B, N, S)`` of the rest.
 
-        Both are lengths; the latter are divided by the root of their number, so that squares add up to a mean.
+        Both are lengths; the latter are divided by the root of their number, so that squares add up to a mean. The
+        former are None where nothing is asked of them.
         """
-        neighbourhood, start = self.neighbourhood, self.start_handles
-        points = neighbourhood.points(self.placement)
-        centers = start + self.placement[:, : start.shape[1]]
-        radius = 1.001 * float((points - centers[:, None]).norm(dim=2).max())  # strain may stretch a neighbourhood far
+        points = self.neighbourhood.points(self.placement) if self.coherence > 0 else None
+        body, closely = torch.cat([self.still, self.around]), self.hold is not None
         with torch.no_grad():
             parts = [
-                self.subject.responses(
-                    part, centers, radius, points.flatten(0, 1), torch.cat([self.still, self.around]),
-                    "decoder" not in self.without, self.hold is not None,
-                )
+                self.subject.responses(part, body, points, "decoder" not in self.without, closely)
                 for part in latents.split(AT_ONCE)
-            ]  # fmt: skip
-            described = torch.cat([neighbourhood.joined(part.described, part.level) for part in parts])
+            ]
+            joined = [self.neighbourhood.joined(p.described, p.level) for p in parts if p.described is not None]
             still = torch.cat([part.still for part in parts])
         if self.watched is None:
             ahead, behind = still[0, len(self.still) :].chunk(2)
             slopes = inverse_slope(list((ahead - behind).chunk(self.still.shape[1])), self.body_spacing)
             self.still_scale = self.subject.magnification * slopes / max(1, len(self.still)) ** 0.5
-        still = still[:, : len(self.still)] * self.still_scale
-        return described.unflatten(1, points.shape[:2]), still
+        return torch.cat(joined) if joined else None, still[:, : len(self.still)] * self.still_scale
 
     def _least_change(self, jacobian: Tensor, residual: Tensor, exact: int) -> Tensor:
         """argmin |J_s c - r_s|^2 + unlikely |c|^2 subject to the first ``exact`` rows of J c = r, slightly damped."""
