@@ -364,3 +364,30 @@ def test_a_drag_repeats_itself_bit_by_bit(small_quadruped: Generator) -> None:
         ends.append(drag(subject, "default"))
     assert torch.equal(ends[0].latents, ends[1].latents)
     assert torch.equal(ends[0].handles, ends[1].handles)
+
+
+@pytest.mark.parametrize("moved", ["geometry", "texture", "both"])
+@pytest.mark.parametrize("descriptors", [True, False])
+def test_what_many_latents_make_of_a_shape_is_what_each_of_them_makes(
+    deforming: Generator, moved: str, descriptors: bool
+) -> None:
+    subject = SurfaceSubject(deforming, deforming.latents(1), moved)
+    random = torch.Generator().manual_seed(0)
+    many = subject.start + 0.2 * torch.randn(3, *subject.start.shape, generator=random)
+    points = 0.3 * torch.randn(2, 4, 3, generator=random).clamp(-1, 1)
+    body = 0.3 * torch.randn(5, 3, generator=random).clamp(-1, 1)
+    with torch.no_grad():
+        found, alone = subject.responses(many, body, points, descriptors), subject.responses(many, body, None)
+    assert alone.described is alone.level is None
+    assert torch.allclose(alone.still, found.still, atol=1e-6)
+    assert found.described is not None and (found.level is None) == (moved == "texture")
+    for i, latents in enumerate(many):
+        with torch.no_grad():
+            field = subject.field(latents, torch.zeros(1, 3), float("inf"))
+            flat = points.flatten(0, 1)
+            expected = field.descriptors(flat) if descriptors else field.features(flat)
+            assert torch.allclose(found.described[i].flatten(0, 1), expected, atol=1e-4)
+            if found.level is not None:
+                assert torch.allclose(found.level[i].flatten(), field.signed(flat), atol=1e-4)
+            still = field.descriptors(body) if moved == "texture" else field.signed(body)[:, None]
+            assert torch.allclose(found.still[i], still, atol=1e-4)

@@ -254,3 +254,30 @@ def test_a_sight_is_as_coarse_as_it_may_be_whatever_the_size_of_the_picture(subj
     near = fine.around((pixels + 0.5) * 5 - 0.5)
     away = (near - subject.sight_of(subject.start).around(pixels)).norm(dim=1)
     assert float(away.median()) < 0.01
+
+
+@pytest.mark.parametrize("moved", ["geometry", "texture", "both"])
+def test_what_many_latents_make_of_a_view_is_what_each_makes_to_first_order(
+    small_quadruped: Generator, moved: str
+) -> None:
+    """The first of them exactly; another within a tenth of what it changes."""
+    subject = ViewSubject(small_quadruped, small_quadruped.latents(3), CAMERA, SIZE, moved)
+    nudge = torch.randn(subject.start.shape, generator=torch.Generator().manual_seed(0))
+    many = torch.stack([subject.start, subject.start + 0.02 * subject.latent_unit * nudge])
+    pixels = pixels_on(subject, 24, border=6).view(2, 12, 2)
+    body = subject.rest[::40]
+    with torch.no_grad():
+        found = subject.responses(many, body, pixels)
+        fields = [field_of(subject, latents) for latents in many]
+        described = torch.stack([field.descriptors(pixels.flatten(0, 1)) for field in fields])
+        level = torch.stack([field.surface.signed(body) for field in fields])[..., None]
+        colors = None if moved == "geometry" else torch.stack([field.surface.colors(body) for field in fields])
+    assert found.described is not None
+    ours = found.described.flatten(1, 2)
+    assert torch.allclose(ours[0], described[0], atol=1e-4 * float(described.abs().max()))
+    change = described[1] - described[0]
+    assert float((ours[1] - ours[0] - change).norm()) < 0.1 * float(change.norm())
+    ratio = 1.0 if moved == "texture" else subject.color_weight / subject.gap_weight
+    still = [] if moved == "texture" else [level]
+    still += [] if colors is None else [ratio * colors]
+    assert torch.allclose(found.still, torch.cat(still, dim=2), atol=1e-4)
