@@ -84,10 +84,14 @@ def _settings_options(command: Any) -> Any:
 @click.option("--layers", type=int, help="Images: first latent rows that move [default: draggan 6, else all].")
 @click.option("--feature-block", type=int, help="Images: block whose features are followed, from 0 [default: 5].")
 @click.option(
-    "--space", type=click.Choice(["w", "w+"]), default="w+", show_default=True, help="Rows together, or each."
+    "--space",
+    type=click.Choice(["w", "w+"]),
+    default="w+",
+    show_default=True,
+    help="draggan: rows together, or each.",
 )
 @click.option("--max-steps", type=int, default=100, show_default=True)
-@click.option("--patience", type=int, default=20, show_default=True, help="Steps without progress before giving up.")
+@click.option("--patience", type=int, help="Steps without progress before giving up [default: 8; of draggan 20].")
 @_settings_options
 @click.option(
     "--out",

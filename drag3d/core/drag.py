@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from drag3d.core.methods import Method, method_named
+from drag3d.core.past import Past
 from drag3d.core.settings import DragSettings, DragStep, StopReason
 from drag3d.core.subject import Subject
 
@@ -19,16 +20,23 @@ class Drag:
     The first :class:`DragStep` (index 0) is the start, every further one follows a step of the optimiser; the last
     carries the reason why the drag ended. When that is that it stalled or ran out of steps, it is the state that came
     nearest. One synthesis with gradients is made per step: the forward pass that shows where
-    the handles went is the one that supervises next (`default` adds some without gradients, every few steps, to see
-    what moves the rest). Iterate once.
+    the handles went is the one that supervises next (`default` adds some without gradients, at the first step and
+    rarely later, to see what moves the rest). Iterate once.
 
     :param handles: ``(K, D)`` where the points are, in the subject's units; they must lie where a handle may be.
     :param targets: ``(K, D)`` where they should go.
-    :param hold: ``(M, D)`` samples of what must not move, or None.
+    :param hold: ``(M, E)`` samples of what must not move, or None.
+    :param past: what earlier drags of the same subject did, or None. Only `default` takes heed of it.
     """
 
     def __init__(
-        self, subject: Subject, handles: Tensor, targets: Tensor, settings: DragSettings, hold: Tensor | None = None
+        self,
+        subject: Subject,
+        handles: Tensor,
+        targets: Tensor,
+        settings: DragSettings,
+        hold: Tensor | None = None,
+        past: Past | None = None,
     ):
         self.subject, self.settings = subject, settings
         device = subject.start.device
@@ -36,7 +44,7 @@ class Drag:
         self.targets = targets.detach().to(device, torch.float32)
         self.tolerance = subject.tolerance if settings.tolerance is None else settings.tolerance
         hold = None if hold is None or len(hold) == 0 else hold.detach().to(device, torch.float32)
-        self.method: Method = method_named(settings.method)(subject, self.handles, self.targets, settings, hold)
+        self.method: Method = method_named(settings.method)(subject, self.handles, self.targets, settings, hold, past)
         self._asked = False
 
     def stop(self) -> None:
@@ -44,7 +52,7 @@ class Drag:
         self._asked = True
 
     def __iter__(self) -> Iterator[DragStep]:
-        progress = _Progress(self.settings.patience, self.tolerance)
+        progress = _Progress(self.settings.patience or self.method.patience, self.tolerance)
         loss = float("nan")
         nearest: DragStep | None = None
         for index in range(self.settings.max_steps + 1):

@@ -112,17 +112,17 @@ class Neighbourhood:
         placement = placement + step * (limit / step.norm(dim=1, keepdim=True).clamp_min(1e-12)).clamp_max(1.0)
         return torch.cat([placement[:, :d], placement[:, d:].clamp(-bound, bound)], dim=1)
 
-    def unexplained(self, slope: Tensor, differences: Tensor) -> Tensor:
-        """What no placement explains of n differences of descriptors ``(K, M, C, n)``: ``(K * M * C, n)`` lengths.
+    def explained(self, slope: Tensor, differences: Tensor) -> tuple[Tensor, Tensor]:
+        """How n differences of descriptors ``(K, M, C, n)`` look like motion, and what of them is none.
 
-        A handle's neighbourhood should move, not change. ``slope`` is that of :meth:`with_slope`; squares of the result
-        add up to those of a mean over all handles.
+        ``slope`` is that of :meth:`with_slope`. Returns translations ``(K, D, n)`` and the rest ``(K * M * C, n)``, all
+        lengths; the squares of the latter add up to those of a mean over all handles.
         """
         weighted, matrix = self._normal_equations(slope)
         flat, root = differences.flatten(1, 2), self.window.sqrt().repeat_interleave(differences.shape[2], dim=1)
         placements = torch.linalg.solve(matrix, weighted @ flat)
         rest = flat * root[..., None] - (weighted / root[:, None].clamp_min(1e-12)).transpose(1, 2) @ placements
-        return rest.flatten(0, 1) / self.count**0.5
+        return -placements[:, : self.dimensions], rest.flatten(0, 1) / self.count**0.5
 
     def motion(self, field: Field, placement: Tensor) -> Tensor:
         """``(K, D)`` whose derivative with respect to the latents is that of the fitted translations.

@@ -44,10 +44,11 @@ class DragSettings:
     """How far one step tries to move a handle at most; less where the target is nearer or latents would change much."""
     hold_weight: float | None = None
     """lambda: weight of the term that holds what lies outside the region that may move."""
-    patience: int = 20
-    """Steps without progress after which a drag has stalled."""
+    patience: int | None = None
+    """Steps without progress after which a drag has stalled. None: 8 for "default", whose steps are long; else 20."""
     space: str = "w+"
-    """"w+": every latent row may go its own way; "w": all rows of a mapping network move by the same amount."""
+    """Of the methods that descend a gradient. "w+": every latent row may go its own way; "w": all rows of a mapping
+    network move by the same amount, as they always do with "default"."""
     features: str | None = None
     """Planes whose features are followed: "geometry", "texture" or "both"; None: those of the latents that move."""
     layers: int | None = None

@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from drag3d.bench.measuring import measure
-from drag3d.core import Drag, DragSettings, DragStep
+from drag3d.core import Drag, DragSettings, DragStep, Past
 
 
 @dataclass(frozen=True)
@@ -50,12 +50,12 @@ class _Drag:
     peak_bytes: int | None
 
 
-def _dragged(subject: Any, handles: Tensor, targets: Tensor, settings: DragSettings) -> _Drag:
+def _dragged(subject: Any, handles: Tensor, targets: Tensor, settings: DragSettings, past: Past | None = None) -> _Drag:
     last: list[DragStep] = []
 
     def run() -> None:
         """Not all steps are kept: a hundred copies of latents would count as the drag's memory."""
-        for step in Drag(subject, handles, targets, settings):
+        for step in Drag(subject, handles, targets, settings, past=past):
             last[:] = [step]
 
     seconds, processor_seconds, peak = measure(run)
@@ -83,7 +83,9 @@ def there_and_back(
     """
     out = _dragged(subject, handles, targets, settings)
     returning = again(out.step.latents)
-    back = _dragged(returning, out.step.handles, handles, settings)
+    # The handles that were dragged out are the ones that go back: of what was asked for nothing is to stay.
+    past = Past(subject.start, subject.rest[:0])
+    back = _dragged(returning, out.step.handles, handles, settings, past)
     if out.reason == "arrived":
         reason = back.reason if back.reason == "arrived" else f"back: {back.reason}"
     else:

@@ -104,12 +104,9 @@ def changed_settings(settings: DragSettings, changes: dict[str, Any]) -> DragSet
         raise InputError(f"features are {', '.join(LATENTS_MOVED)}, not {_short(result.features)}")
     for name, least, most in (("max_steps", 0, MAX_STEPS), ("patience", 1, MAX_STEPS), ("seed", 0, MAX_SEED)):
         value = getattr(result, name)
-        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        if not (name == "patience" and value is None) and not (type(value) is int and least <= value <= most):
             raise InputError(f"{name} must be a whole number from {least} to {most}, not {_short(value)}")
-    for name in ("layers", "feature_block"):
-        value, least = getattr(result, name), int(name == "layers")
-        if value is not None and (type(value) is not int or value < least):
-            raise InputError(f"{name} must be a whole number from {least} on, not {_short(value)}")
+    _check_image_settings(result)
     if not isinstance(result.without, str):
         raise InputError(f"parts to leave out are names with + between them, not {_short(result.without)}")
     if left_out(result.without) and result.method != "default":
@@ -120,6 +117,13 @@ def changed_settings(settings: DragSettings, changes: dict[str, Any]) -> DragSet
         value = getattr(result, name)
         _check_positive(name, value, zero_too=name == "hold_weight")
     return result
+
+
+def _check_image_settings(settings: DragSettings) -> None:
+    for name in ("layers", "feature_block"):
+        value, least = getattr(settings, name), int(name == "layers")
+        if value is not None and (type(value) is not int or value < least):
+            raise InputError(f"{name} must be a whole number from {least} on, not {_short(value)}")
 
 
 def _check_positive(name: str, value: Any, zero_too: bool) -> None:

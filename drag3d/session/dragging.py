@@ -6,12 +6,12 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 
-from drag3d.core import Drag, DragSettings, DragStep, StopReason
+from drag3d.core import Drag, DragSettings, DragStep, Past, StopReason
 from drag3d.rendering.threads import one_thread
 from drag3d.session import checks
 from drag3d.session.kinds import Kind
@@ -23,10 +23,27 @@ SMALL_GENERATOR = 10_000_000
 """Parameters; the embedded models have a few million, released ones some thirty."""
 
 
+@dataclass(frozen=True)
+class Earlier:
+    """What a session did before a drag."""
+
+    home: Any
+    """The latents before the first drag"""
+    settled: tuple[Position, ...]
+    """Where drags left handles, the last ones"""
+
+
 class Dragging:
     """The drag of a state's enabled points, ready to run once; InputError when it cannot be."""
 
-    def __init__(self, kind: Kind[Any, Any, Any, Any], state: State, settings: DragSettings, latents_moved: str | None):
+    def __init__(
+        self,
+        kind: Kind[Any, Any, Any, Any],
+        state: State,
+        settings: DragSettings,
+        latents_moved: str | None,
+        earlier: Earlier | None = None,
+    ):
         active = tuple(i for i, p in enumerate(state.points) if p.enabled)
         if not active:
             raise InputError(f"there is no point to drag; add one first: {kind.no_point}")
@@ -37,7 +54,11 @@ class Dragging:
         self.subject = self._subject(state, settings, latents_moved)
         hold = None if state.region is None else kind.held(state.region, state.latents, self.subject)
         handles, targets = (self._placed([getattr(p, end) for p in points]) for end in ("handle", "target"))
-        self.drag = Drag(self.subject, handles, targets, settings, hold)
+        past = None
+        if earlier is not None:
+            settled = torch.tensor(earlier.settled, dtype=torch.float32, device=self.subject.start.device)
+            past = Past(self.subject.moved_rows(earlier.home), settled)
+        self.drag = Drag(self.subject, handles, targets, settings, hold, past)
         self.result = DragResult(
             settings=settings_used(settings, self.drag),
             latents_moved=latents_moved,

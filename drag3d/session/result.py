@@ -66,4 +66,5 @@ def settings_used(settings: DragSettings, drag: Drag) -> DragSettings:
         if getattr(settings, name) is None:
             known = (getattr(source, name, None) for source in (drag, drag.method))
             changes[name] = next((float(value) for value in known if isinstance(value, int | float)), None)
-    return replace(settings, **changes)  # type: ignore[arg-type]
+    patience = settings.patience or drag.method.patience
+    return replace(settings, patience=patience, **changes)  # type: ignore[arg-type]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from drag3d.core import Drag, DragSettings, DragStep
 from drag3d.session import checks
-from drag3d.session.dragging import Dragging
+from drag3d.session.dragging import Dragging, Earlier
 from drag3d.session.history import History
 from drag3d.session.kinds import kind_of
 from drag3d.session.masks import Mask
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 PIXEL = 1e-3
 """Nearer than this, pixels are the same place."""
+MOST_SETTLED = 16
+"""Handles of earlier drags that a further one holds in place: the last ones."""
 
 
 class Session(SessionView):
@@ -255,8 +257,21 @@ class Session(SessionView):
         moved = self._kind.latents_moved(settings.pop("latents_moved", self._latents_moved))
         checked = self._checked(self._settings, settings)
         if view is None:
-            return self._run(Dragging(self._kind, self._live, checked, moved))
-        return self._run(ViewDragging(self._shapes(), self._live, checked, moved, view))
+            return self._run(Dragging(self._kind, self._live, checked, moved, self._earlier()))
+        return self._run(ViewDragging(self._shapes(), self._live, checked, moved, self._earlier(), view))
+
+    def _earlier(self) -> Earlier | None:
+        """The drags that led here since the start or the last reset; None if there was none."""
+        settled: list[Position] = []
+        before = first = self._history.entries[0].state.latents
+        for entry in self._history.entries[1 : self._history.position + 1]:
+            latents = entry.state.latents
+            if latents is first:
+                settled.clear()
+            elif latents is not before:
+                settled += [point.handle for point in entry.state.points if point.enabled]
+            before = latents
+        return Earlier(first, tuple(settled[-MOST_SETTLED:])) if settled else None
 
     def stop(self) -> None:
         """Ask a running drag to end after its current step; from any thread."""

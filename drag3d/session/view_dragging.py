@@ -10,7 +10,7 @@ import torch
 
 from drag3d.core import DragSettings, DragStep
 from drag3d.session import checks
-from drag3d.session.dragging import Dragging
+from drag3d.session.dragging import Dragging, Earlier
 from drag3d.session.kinds.shape import ShapeKind
 from drag3d.session.result import ViewResult
 from drag3d.session.state import Point, Position, State
@@ -32,10 +32,16 @@ class ViewDragging(Dragging):
     subject: ViewSubject
 
     def __init__(
-        self, kind: ShapeKind, state: State, settings: DragSettings, latents_moved: str | None, view: Viewpoint
+        self,
+        kind: ShapeKind,
+        state: State,
+        settings: DragSettings,
+        latents_moved: str | None,
+        earlier: Earlier | None,
+        view: Viewpoint,
     ):
         self.view = view
-        super().__init__(kind, state, settings, latents_moved)
+        super().__init__(kind, state, settings, latents_moved, earlier)
         self._check_seen(state)
         handles, targets = ([_pixel(p) for p in ends.tolist()] for ends in (self.drag.handles, self.drag.targets))
         self.result.view = ViewResult(view, handles, list(handles), targets)

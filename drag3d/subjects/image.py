@@ -146,6 +146,10 @@ class ImageSubject:
         """The pixels themselves."""
         return body
 
+    def moved_rows(self, latents: ImageLatents) -> Tensor:
+        """The rows ``(R, w_dim)`` of latents that this drag may change."""
+        return latents.rows[: len(self.start)].to(self.start.device)
+
     def rows(self, moved: Tensor) -> Tensor:
         """All rows ``(1, rows, w_dim)`` for moved rows ``(R, w_dim)``."""
         return self.many_rows(moved[None])

@@ -187,10 +187,10 @@ class SurfaceSubject:
         self.feature_planes = planes[features or latents_moved]
         config = generator.config
         self.deforms = generator.deforms
-        moved = [getattr(self.latents, k) for k in ("geometry", "texture") if latents_moved in (k, "both")]
-        self.start = torch.cat(moved)
+        self.start = self.moved_rows(self.latents)
         self.basis, self.origin = self._whitened()
-        self.groups = torch.cat([torch.full((len(rows),), i) for i, rows in enumerate(moved)]).to(self.start.device)
+        counts = [len(rows) for rows in self._moved(self.latents)]
+        self.groups = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts)).to(self.start.device)
         _, length = generator.box
         # The paper's radii are 3 and 12 pixels of a 512 px image, its step one sample of a map of 128.
         self.patch_radius = 3.0 * length / 128
@@ -232,6 +232,13 @@ class SurfaceSubject:
     def places(self, body: Tensor) -> Tensor:
         """The points themselves."""
         return body
+
+    def _moved(self, latents: Latents) -> list[Tensor]:
+        return [getattr(latents, name) for name in ("geometry", "texture") if self.latents_moved in (name, "both")]
+
+    def moved_rows(self, latents: Latents) -> Tensor:
+        """The rows ``(R, w_dim)`` of latents that this drag may change."""
+        return torch.cat(self._moved(latents)).to(self.generator.device)
 
     def rows(self, moved: Tensor) -> tuple[Tensor, Tensor]:
         """Geometry and texture rows ``(1, rows, w_dim)`` for moved rows ``(R, w_dim)``."""

@@ -311,6 +311,10 @@ class ViewSubject:
         """The pixels ``(M, 2)`` at which points of the body ``(M, 3)`` are to be found, hidden or not."""
         return pixels_of(self.camera, body, self.size)
 
+    def moved_rows(self, latents: Latents) -> Tensor:
+        """See :meth:`SurfaceSubject.moved_rows`."""
+        return self.surface.moved_rows(latents)
+
     def unpack(self, moved: Tensor) -> Latents:
         """All latents of the shape for moved rows ``(R, w_dim)``."""
         return self.surface.unpack(moved)

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from torch import Tensor
 
+from drag3d.core.past import Past
 from drag3d.core.settings import DragSettings
 from drag3d.core.subject import Field, Subject
 from get3d_models.errors import InputError
@@ -14,8 +15,17 @@ from get3d_models.errors import InputError
 class Method(Protocol):
     """What differs between ways to drag: how latents are parametrised, handles tracked and a step taken."""
 
+    patience: int
+    """Steps without progress after which a drag has stalled, if the settings do not say it"""
+
     def __init__(
-        self, subject: Subject, handles: Tensor, targets: Tensor, settings: DragSettings, hold: Tensor | None
+        self,
+        subject: Subject,
+        handles: Tensor,
+        targets: Tensor,
+        settings: DragSettings,
+        hold: Tensor | None,
+        past: Past | None = None,
     ): ...
 
     @property

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from drag3d.core.past import Past
 from drag3d.core.settings import DragSettings
 from drag3d.core.subject import Field, Subject
 from drag3d.core.supervision import hold_loss
@@ -38,7 +39,17 @@ class Drag3D2023:
     Raises InputError for a subject without feature planes in space: the older editor knows neither images nor views.
     """
 
-    def __init__(self, subject: Subject, handles: Tensor, targets: Tensor, settings: DragSettings, hold: Tensor | None):
+    patience = 20
+
+    def __init__(
+        self,
+        subject: Subject,
+        handles: Tensor,
+        targets: Tensor,
+        settings: DragSettings,
+        hold: Tensor | None,
+        past: Past | None = None,
+    ):
         if subject.plane_resolution is None:
             raise InputError(
                 "the method drag3d-2023 drags points of shapes in space only; take another method, such as draggan"

@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Tensor
 
+from drag3d.core.past import Past
 from drag3d.core.settings import DragSettings
 from drag3d.core.subject import Field, Subject
 from drag3d.core.supervision import directions, hold_loss, motion_loss
@@ -25,7 +26,17 @@ class DragGAN:
     less is left, and averages the second term of equation 1 over the whole map, not over what must stay.
     """
 
-    def __init__(self, subject: Subject, handles: Tensor, targets: Tensor, settings: DragSettings, hold: Tensor | None):
+    patience = 20
+
+    def __init__(
+        self,
+        subject: Subject,
+        handles: Tensor,
+        targets: Tensor,
+        settings: DragSettings,
+        hold: Tensor | None,
+        past: Past | None = None,
+    ):
         self.subject, self.targets = subject, targets
         self.hold = hold = None if hold is None else subject.places(hold)
         self.start_handles = handles

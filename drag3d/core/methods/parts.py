@@ -17,10 +17,9 @@ PARTS: dict[str, str] = {
     "long-steps": "a step is eight units long, not one",
     "rest": "what nobody spoke of should rather stay",
     "coherence": "the neighbourhood of a handle should move, not change",
-    "rows": "latent rows may differ a little from each other",
     "whitening": "changes are counted in standard deviations of generated latents",
     "likelihood": "a change has a price even where the rest stays",
-    "pull": "what no equation asks for goes back to the start",
+    "pull": "what no equation asks for goes back to where the first drag began",
     "trust": "a step changes latents by so much at most",
     "bound": "and all steps together by so much",
 }
