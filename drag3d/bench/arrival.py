@@ -1,4 +1,4 @@
-"""How many steps, and how long, keypoint drags on the embedded model take until the handle has arrived."""
+"""How many steps, and how long, keypoint drags on an embedded model take until the handle has arrived."""
 
 from __future__ import annotations
 
@@ -13,24 +13,25 @@ from get3d_models.errors import InputError
 from get3d_models.generator import Generator
 from get3d_models.keypoints import keypoints
 from get3d_models.loading import load
+from get3d_models.stylegan2 import ImageGenerator
 
-SHORTEST, LONGEST = 0.10, 0.20
-"""Length of a drag, in diagonals of the shape"""
-KEYPOINTS = ("snout", "left_ear", "tail", "left_front_foot", "right_hind_foot")
+LENGTHS = {"shape": (0.10, 0.20), "image": (0.05, 0.15)}
+"""Of a drag, shortest and longest: in diagonals of the shape, or in widths of the image"""
 
 
 def bench_arrival(
-    model: str | Path | Generator = "quadruped", drags: int = 5, method: str = "default"
+    model: str | Path | Generator | ImageGenerator = "quadruped", drags: int = 5, method: str = "default"
 ) -> dict[str, Any]:
-    """Drags of one keypoint each, towards the place where another seed has it, by 10% to 20% of the diagonal.
+    """Drags of one keypoint each, towards the place where another seed has it; see :data:`LENGTHS`.
 
     Returns for "each" drag its seed, keypoint, steps, seconds and reason, and over all of them the share that
     "arrived", by the drag's own tracker, and the medians of "steps", "seconds" and "seconds_per_step".
     """
-    generator = model if isinstance(model, Generator) else load(model)
+    generator = load(model) if isinstance(model, str | Path) else model
+    names = list(keypoints(generator, 0))
     rows: list[dict[str, Any]] = []
     for number in range(drags):
-        seed, name = number, KEYPOINTS[number % len(KEYPOINTS)]
+        seed, name = number, names[number % len(names)]
         try:
             session = Session(generator, seed)
             session.add_keypoint(name, offset_towards_another(session, name))
@@ -56,15 +57,15 @@ def bench_arrival(
     }
 
 
-def offset_towards_another(session: Session, name: str) -> tuple[float, float, float]:
-    """The way to where the next seeds have the keypoint, cut or drawn out to 10% to 20% of the diagonal."""
-    start = session.keypoints[name]
-    x, y, z = 0.0, 0.0, 0.0
+def offset_towards_another(session: Session, name: str) -> tuple[float, ...]:
+    """The way to where the next seeds have the keypoint, cut or drawn out to what a drag's length may be."""
+    start, way = session.keypoints[name], [0.0]
+    unit = session.shape.diagonal if session.kind == "shape" else session.generator.size[0]
+    shortest, longest = (share * unit for share in LENGTHS[session.kind])
     for other in range(session.seed + 1, session.seed + 100):
         end = keypoints(session.generator, other)[name].tolist()
-        x, y, z = (b - a for a, b in zip(start, end, strict=True))
-        if math.hypot(x, y, z) >= SHORTEST * session.shape.diagonal:
+        way = [b - a for a, b in zip(start, end, strict=True)]
+        if math.hypot(*way) >= shortest:
             break
-    length = math.hypot(x, y, z)
-    wanted = min(max(length, SHORTEST * session.shape.diagonal), LONGEST * session.shape.diagonal)
-    return x * wanted / length, y * wanted / length, z * wanted / length
+    length = math.hypot(*way)
+    return tuple(part * min(max(length, shortest), longest) / length for part in way)

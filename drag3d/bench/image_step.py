@@ -25,6 +25,8 @@ from get3d_models.stylegan2 import ImageGenerator, ImageLatents
 SETTINGS = DragSettings(
     method="draggan", variant="released", max_steps=10**6, tolerance=1e-12, patience=10**6, learning_rate=2e-3
 )
+PLACES = ((0.4, 0.45), (0.7, 0.3), (0.2, 0.75), (0.55, 0.8), (0.15, 0.25))
+"""Of handles, in shares of width and height."""
 
 
 class TextbookImageDrag:
@@ -115,9 +117,9 @@ def random_image_generator(config: ImageConfig, seed: int = 0) -> tuple[ImageGen
 
 
 def bench_image_step(
-    resolution: int = 512, repeats: int = 3, threads: int = 2, config: ImageConfig | None = None
+    resolution: int = 512, repeats: int = 3, threads: int = 2, config: ImageConfig | None = None, points: int = 1
 ) -> dict[str, Any]:
-    """Seconds and memory of one drag step of one handle, at the released size unless told otherwise.
+    """Seconds and memory of one drag step of some points, at the released size unless told otherwise.
 
     Two ways take turns within one run, after one warm-up each: "textbook", and "ours", the method `draggan` of the
     editor in the same variant. For each medians of "wall" and "cpu" seconds and "peak_bytes" above what was resident
@@ -127,8 +129,9 @@ def bench_image_step(
     config = config or released_config(resolution)
     generator, latents = random_image_generator(config)
     width, height = generator.size
-    handles = torch.tensor([[float(width * 2 // 5), float(height * 9 // 20)]])
-    targets = handles + torch.tensor([[float(width // 8), float(-height // 10)]])
+    size = torch.tensor([float(width), float(height)])
+    handles = (size * torch.tensor(PLACES[:points])).floor()
+    targets = handles + (size * torch.tensor([1 / 8, -1 / 10])).floor()
     textbook = TextbookImageDrag(generator, latents, handles, targets)
     ours = OurImageDrag(generator, latents, handles, targets)
     ways: dict[str, Callable[[], Tensor]] = {"ours": ours.step, "textbook": textbook.step}
@@ -142,6 +145,7 @@ def bench_image_step(
     plan = generator.local_plan(handles, ours.drag.method.reach, PAPER_BLOCK)
     report: dict[str, Any] = {
         "resolution": height,
+        "points": points,
         "repeats": repeats,
         "threads": threads,
         "multiply_adds": {"windows": plan.multiply_adds, "whole": plan.whole_multiply_adds},
