@@ -197,7 +197,7 @@ PANEL: tuple[Section, ...] = (
             Number("tolerance", "Tolerance", step=0.001, digits=4, optional=True, tip="This near is arrived"),
             Choice("latents_moved", "Latents", kinds=SHAPE),
             Number("layers", "Layers", "int", 1, 64, optional=True, tip="First rows of the latent", kinds=IMAGE),
-            Choice("space", "Space", "w+: rows move each on its own"),
+            Choice("space", "Space", "Of draggan; w+: rows move each on its own"),
             Toggle("in_view", "Drag in this view", "Depth is left open", SHAPE),
         ),
         open=False,
