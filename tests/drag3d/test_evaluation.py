@@ -190,7 +190,7 @@ def test_one_drag_is_run_and_judged(small_quadruped, tasks, baseline, method):
 class _Arrives:
     """A drag that claims to have arrived without moving anything."""
 
-    def __init__(self, subject, handles, targets, settings):
+    def __init__(self, subject, handles, targets, settings, past=None):
         self.subject, self.targets = subject, targets
 
     def __iter__(self):
@@ -208,7 +208,7 @@ def test_a_tracker_that_deceives_itself_has_failed(small_quadruped, tasks, basel
 
 
 def test_a_drag_that_breaks_down_is_a_result(small_quadruped, tasks, monkeypatch):
-    def breaks(*_):
+    def breaks(*_, **_settings):
         raise torch.linalg.LinAlgError("singular\nmatrix")
 
     monkeypatch.setattr(course, "Drag", breaks)

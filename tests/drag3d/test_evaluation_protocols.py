@@ -180,11 +180,11 @@ class _Drags:
     ends: ClassVar[list] = []
     seen: ClassVar[list] = []
 
-    def __init__(self, subject, handles, targets, settings):
-        self.subject, self.handles, self.targets = subject, handles, targets
+    def __init__(self, subject, handles, targets, settings, past=None):
+        self.subject, self.handles, self.targets, self.past = subject, handles, targets, past
 
     def __iter__(self):
-        _Drags.seen.append((self.subject.start.clone(), self.handles, self.targets))
+        _Drags.seen.append((self.subject.start.clone(), self.handles, self.targets, self.past))
         change = _Drags.ends[len(_Drags.seen) - 1]
         step = types.SimpleNamespace(
             index=2, latents=self.subject.start + change, distances=torch.zeros(len(self.handles)),
@@ -236,7 +236,8 @@ def test_what_goes_on_instead_of_returning_is_farther_away_than_before(generator
 def test_the_way_back_starts_where_the_first_drag_ended(small_quadruped, drags):
     drags.ends = [0.25, 0.0]
     returned(small_quadruped)
-    (start, handles, targets), (far, reached, back) = drags.seen
+    (start, handles, targets, before), (far, reached, back, past) = drags.seen
+    assert before is None and torch.equal(past.home, start) and len(past.settled) == 0
     assert torch.allclose(far, start + 0.25)
     assert torch.equal(reached, targets + 0.01) and torch.equal(back, handles)
 

@@ -171,9 +171,12 @@ def test_neighbourhoods_that_stretched_are_still_looked_at() -> None:
     field = subject.field(method.latents(), handle, method.reach)
     method.begin(field)
     method.placement = method.placement + torch.tensor([[0.0, 0.0, 1.0, 0.0, 0.0, 1.0]]) * method.patch_radius
-    described, _ = method._responses(subject.start[None])
+    asked: list[torch.Tensor] = []
+    joined = method.neighbourhood.joined
+    method.neighbourhood.joined = lambda features, level: asked.append(joined(features, level)) or asked[-1]
+    method._look(field)
     expected = method.neighbourhood.describe(subject.field(subject.start, handle, float("inf")), method.placement)
-    assert torch.allclose(described[0], expected, atol=1e-3)
+    assert torch.allclose(asked[0][0], expected, atol=1e-3)
 
 
 def test_networks_without_small_pictures_are_seen_by_their_features() -> None:

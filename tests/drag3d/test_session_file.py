@@ -186,7 +186,7 @@ def test_a_file_of_version_1_still_opens_with_its_history(small_quadruped: Gener
     record = read_session(VERSION_1)
     assert (record.kind, record.model, record.latents_moved) == ("shape", "quadruped", "both")
     assert (record.origin.seed, record.origin.texture_seed, record.origin.truncation) == (3, 7, 1.0)
-    assert record.settings == DragSettings(max_steps=17, tolerance=0.0123, method="draggan")
+    assert record.settings == DragSettings(patience=20, max_steps=17, tolerance=0.0123, method="draggan")
     labels = ["start", "add point 0", "add point 1", "disable point 1", "set region", "drag, 2 steps"]
     assert [e.label for e in record.entries] == [*labels, "remove all points"] and record.position == 5
     ours = dataclasses.replace(record, fingerprint=small_quadruped.fingerprint)  # whatever the quadruped has become
