@@ -21,7 +21,7 @@ class Drag:
     carries the reason why the drag ended. When that is that it stalled or ran out of steps, it is the state that came
     nearest. One synthesis with gradients is made per step: the forward pass that shows where
     the handles went is the one that supervises next (`default` adds some without gradients, at the first step and
-    rarely later, to see what moves the rest). Iterate once.
+    rarely later, to see what moves the rest, and of several handles takes one around each). Iterate once.
 
     :param handles: ``(K, D)`` where the points are, in the subject's units; they must lie where a handle may be.
     :param targets: ``(K, D)`` where they should go.

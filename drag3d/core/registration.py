@@ -12,6 +12,7 @@ a true strain only a part is found.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Collection
 
 import torch
@@ -50,6 +51,13 @@ class Neighbourhood:
             self.window = self._window(field)
             self._measure_scales(field)
             self.reference = self.describe(field, self.unmoved())
+
+    def alone(self, index: int) -> Neighbourhood:
+        """That of one of the handles."""
+        one, this = copy.copy(self), slice(index, index + 1)
+        one.handles, one.window, one.reference = self.handles[this], self.window[this], self.reference[this]
+        one.count = 1
+        return one
 
     def unmoved(self) -> Tensor:
         """The placement at the start: zeros ``(K, D + D^2)``."""

@@ -111,7 +111,7 @@ class Anchored:
     def latents(self) -> Tensor:
         """Start plus the change in standard deviations along the directions."""
         self.rows = self.subject.start + torch.einsum("n,nrw->rw", self.change, self.directions)
-        return self.rows.requires_grad_(True)
+        return self.rows.requires_grad_(len(self.placement) == 1)
 
     def begin(self, field: Field) -> None:
         """Keep the initial neighbourhoods and what must stay."""
@@ -187,11 +187,27 @@ class Anchored:
             self._derive(field)
 
     def _derive(self, field: Field) -> None:
-        """See how handles alone depend on them, by one backward pass for each of their coordinates."""
-        motion = self.neighbourhood.motion(field, self.placement).flatten()
+        """See how handles alone depend on them, by one backward pass for each of their coordinates.
+
+        What moves one handle lies in the windows around it: several have a synthesis of their own each, or every
+        backward pass would go through the windows of all.
+        """
+        if len(self.placement) == 1:
+            self.jacobian = self._derivative(field, self.neighbourhood, self.placement, self.rows)
+            return
+        parts = []
+        for index, (place, center) in enumerate(zip(self.placement, self.centers(self.start_handles), strict=True)):
+            rows = self.rows.detach().requires_grad_(True)
+            alone = self.subject.field(rows, center[None], self.reach)
+            parts.append(self._derivative(alone, self.neighbourhood.alone(index), place[None], rows))
+        self.jacobian = torch.cat(parts)
+
+    def _derivative(self, field: Field, neighbourhood: Neighbourhood, placement: Tensor, rows: Tensor) -> Tensor:
+        """``(K * D, n)`` of the places of K handles with respect to the directions."""
+        motion = neighbourhood.motion(field, placement).flatten()
         seeds = torch.eye(len(motion), device=motion.device)
-        (gradient,) = torch.autograd.grad(motion, self.rows, seeds, is_grads_batched=True)
-        self.jacobian = torch.einsum("mrw,nrw->mn", gradient, self.directions)
+        (gradient,) = torch.autograd.grad(motion, rows, seeds, is_grads_batched=True)
+        return torch.einsum("mrw,nrw->mn", gradient, self.directions)
 
     def _see_everything(self, field: Field, first: bool) -> None:
         """Finite differences along all directions, from one synthesis each.
