@@ -78,14 +78,14 @@ class Anchored:
 
     def _span(self, basis: Tensor) -> None:
         """The n directions ``(n, R, w_dim)`` in which all rows of a group go together, and where the start lies."""
-        directions, origin, group, farthest = [], [], [], []
+        axes, origin, group, farthest = [], [], [], []
         for number, member in enumerate(self.subject.groups == g for g in self.subject.groups.unique()):
             used = torch.nonzero(basis[member].norm(dim=2).amax(dim=0)).flatten()
-            directions.append(basis.transpose(0, 1)[used] * member[:, None])
+            axes.append(basis.transpose(0, 1)[used] * member[:, None])
             origin.append(self.subject.origin[member][:, used].mean(dim=0))
             group.append(torch.full_like(used, number))
             farthest.append(max(float(origin[-1].norm()), len(used) ** 0.5) + BEYOND)
-        self.directions, self.origin, self.group = torch.cat(directions), torch.cat(origin), torch.cat(group)
+        self.directions, self.origin, self.group = torch.cat(axes), torch.cat(origin), torch.cat(group)
         bound = math.inf if "bound" in self.without else 1.0
         self.farthest = bound * self.origin.new_tensor(farthest)[self.group]
 
