@@ -1,6 +1,5 @@
 """The measurement of rendering compares ways that draw the same, and tells what a new process waits for."""
 
-import importlib
 import sys
 
 import pytest
@@ -8,6 +7,7 @@ import torch
 
 from drag3d.bench import deodr_way
 from drag3d.bench.rendering import bench_rendering, seconds_to_start, wavy_ball
+from drag3d.bench.table import rows_of
 from drag3d.rendering import topology_of
 
 
@@ -48,14 +48,14 @@ def test_the_second_process_does_not_compile_again() -> None:
 
 
 def test_the_table_shows_every_way_and_what_is_missing() -> None:
-    lines_of = importlib.import_module("drag3d.cli.bench").rendering_lines
     row = {"numba": 0.025, "torch": 0.5, "deodr": 0.05, "ratio": 2.0}
     report = {"size": 512, "faces": 40204, "channels": 4, "repeats": 5, "missing": None, "start": None}
     report |= {kind: {"threads": 1, "wall": row, "cpu": row} for kind in ("single", "default")}
-    text = "\n".join(lines_of(report))
-    assert "40204 triangles" in text and text.count("25.0 ms") == 4 and text.count("2.0x") == 4
+    found = rows_of("rendering", report)
+    assert [(r.ours, r.textbook, r.ratio) for r in found] == [(0.025, 0.05, 2.0)] * 2
+    assert all("by CPU time 2.0x" in r.line() for r in found)
     row = {**row, "deodr": None, "ratio": None}
     report |= {"missing": "no deodr", "start": {"first": 5.04, "second": 0.91}}
     report["single"] = {"threads": 1, "wall": row, "cpu": row}
-    text = "\n".join(lines_of(report))
-    assert text.count("unknown") == 4 and "no deodr" in text and "after 5.0 s, from the second one on 0.9 s" in text
+    found = rows_of("rendering", report)
+    assert found[0].ratio is None and found[0].note == "no deodr" and found[-1].ours == 0.91
