@@ -177,7 +177,7 @@ class _Ends:
 
     distance = 1.5
 
-    def __init__(self, subject, handles, targets, settings):
+    def __init__(self, subject, handles, targets, settings, past=None):
         self.subject = subject
 
     def __iter__(self):
