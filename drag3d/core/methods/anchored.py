@@ -236,9 +236,9 @@ class Anchored:
         difference = (described - self.neighbourhood.reference).movedim(0, -1)
         placed, unexplained = self.neighbourhood.explained(slope, difference)
         self.jacobian = ((placed[..., 1:] - placed[..., :1]) / PROBE).flatten(0, 1)
-        seen = torch.cat(
-            [((still - self.initially) * self.still_weight).flatten(1), self.coherence * unexplained.t()], dim=1
-        )
+        seen = ((still - self.initially) * self.still_weight).flatten(1)
+        if self.coherence > 0:
+            seen = torch.cat([seen, self.coherence * unexplained.t()], dim=1)
         basis, self.still_rows = torch.linalg.qr((seen[1:] - seen[0]).t() / PROBE)
         self.strayed = seen[0] @ basis
 
