@@ -183,8 +183,10 @@ class Anchored:
         first, self.seen_at = self.seen_at is None, self.change
         if len(self.still) > 0 or self.coherence > 0:
             self._see_everything(field, first)
-        else:
-            self._derive(field)
+            if self.still.shape[1] == self.targets.shape[1]:
+                return
+            # What a picture shows of other latents is told to first order, which is too coarse for the handles.
+        self._derive(field)
 
     def _derive(self, field: Field) -> None:
         """See how handles alone depend on them, by one backward pass for each of their coordinates.
