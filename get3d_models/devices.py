@@ -5,6 +5,16 @@ from __future__ import annotations
 from get3d_models.errors import InputError
 
 
+def full_precision() -> None:
+    """Let CUDA convolve in float32. TF32, which PyTorch takes for that, is wrong in the fourth digit.
+
+    Handles are placed by differences of features that are smaller than that. It holds for the whole process.
+    """
+    import torch
+
+    torch.backends.cudnn.allow_tf32 = False
+
+
 def chosen_device(name: str) -> str:
     """A device that is there, for torch; InputError when it is not."""
     import torch

@@ -6,6 +6,7 @@ import difflib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from get3d_models.devices import full_precision
 from get3d_models.errors import InputError
 
 if TYPE_CHECKING:
@@ -28,12 +29,15 @@ def load(name_or_path: str | Path, device: str = "cpu", **overrides: Any) -> Gen
 
     Whether it makes shapes or images follows from the content (``.kind``). ``overrides``, for shapes only, replace
     entries of :class:`get3d_models.GeneratorConfig` that tensors cannot tell: ``scale``, ``grid``,
-    ``grid_resolution``, ``deformation_multiplier``, ``conv_clamp`` (None for none). Raises InputError, in one line, for
-    everything that cannot be loaded.
+    ``grid_resolution``, ``deformation_multiplier``, ``conv_clamp`` (None for none). A device other than the processor
+    computes in full float32 from then on (:func:`get3d_models.devices.full_precision`). Raises InputError, in one
+    line, for everything that cannot be loaded.
     """
     from get3d_models.checkpoint import read_generator
 
     generator = read_generator(resolve(name_or_path), **overrides)
+    if device != "cpu":
+        full_precision()
     try:
         return generator.to(device)
     except (RuntimeError, AssertionError) as error:  # torch says the latter where it was built without CUDA

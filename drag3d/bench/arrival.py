@@ -20,14 +20,17 @@ LENGTHS = {"shape": (0.10, 0.20), "image": (0.05, 0.15)}
 
 
 def bench_arrival(
-    model: str | Path | Generator | ImageGenerator = "quadruped", drags: int = 5, method: str = "default"
+    model: str | Path | Generator | ImageGenerator = "quadruped",
+    drags: int = 5,
+    method: str = "default",
+    device: str = "cpu",
 ) -> dict[str, Any]:
     """Drags of one keypoint each, towards the place where another seed has it; see :data:`LENGTHS`.
 
     Returns for "each" drag its seed, keypoint, steps, seconds and reason, and over all of them the share that
     "arrived", by the drag's own tracker, and the medians of "steps", "seconds" and "seconds_per_step".
     """
-    generator = load(model) if isinstance(model, str | Path) else model
+    generator = load(model, device) if isinstance(model, str | Path) else model
     names = list(keypoints(generator, 0))
     rows: list[dict[str, Any]] = []
     for number in range(drags):

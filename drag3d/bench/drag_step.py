@@ -16,6 +16,7 @@ from drag3d.core import Drag, DragSettings, DragStep
 from drag3d.core.methods.drag3d2023 import Drag3D2023
 from drag3d.subjects.surface import SurfaceSubject
 from get3d_models.config import GeneratorConfig
+from get3d_models.devices import full_precision
 from get3d_models.generator import Generator, Latents
 from get3d_models.mesh import vertex_normals
 from get3d_models.refresh import SurfaceRefresh
@@ -33,7 +34,7 @@ class _Windows:
     planes: LocalPlanes | None = None
 
     def __post_init__(self) -> None:
-        self.groups = torch.zeros(len(self.start), dtype=torch.long)
+        self.groups = torch.zeros(len(self.start), dtype=torch.long, device=self.start.device)
         self.plane_resolution = self.generator.config.resolution
 
     def field(self, latents: Tensor, centers: Tensor, radius: float) -> _Windows:
@@ -80,15 +81,19 @@ class WindowedDrag:
         return vertices, faces, vertex_normals(vertices, faces)
 
 
-def random_generator(config: GeneratorConfig, seed: int = 0) -> tuple[Generator, Tensor, Tensor]:
+def random_generator(config: GeneratorConfig, seed: int = 0, device: str = "cpu") -> tuple[Generator, Tensor, Tensor]:
     """A generator of random weights with a smooth surface, and the latent rows ``(rows, w_dim)`` of a shape.
+
+    They are the same ones on every device.
 
     Random planes are noise, and their surface is everywhere; here the finer ones count little, and the field is shifted
     so that a tenth of the grid is inside. None of this changes what a step costs, but how large the mesh is.
     """
+    if device != "cpu":
+        full_precision()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        generator = Generator(config).requires_grad_(False)
+        generator = Generator(config).requires_grad_(False).to(device)
     for block in generator.synthesis.blocks[3:]:
         for layer in (block.togeo, block.totex):
             layer.weight.mul_(0.003)
@@ -113,7 +118,7 @@ def stepping(
 
 
 def bench_drag_step(
-    repeats: int = 5, handles: int = 2, threads: int = 2, config: GeneratorConfig | None = None
+    repeats: int = 5, handles: int = 2, threads: int = 2, config: GeneratorConfig | None = None, device: str = "cpu"
 ) -> dict[str, Any]:
     """Seconds and memory of one drag step with ``handles`` points, at the released size unless told otherwise.
 
@@ -128,11 +133,12 @@ def bench_drag_step(
     threads that wait for each other spin, and what is measured then is waiting.
     """
     config = config or GeneratorConfig()
-    generator, geometry, texture = random_generator(config)
+    generator, geometry, texture = random_generator(config, device=device)
     random = torch.Generator().manual_seed(1)
     low, length = generator.box
     places = low + length * (0.2 + 0.6 * torch.rand(handles, 3, generator=random))
     targets = places + 0.05 * length * F.normalize(torch.randn(handles, 3, generator=random), dim=1)
+    places, targets = places.to(generator.device), targets.to(generator.device)
     textbook = TextbookDrag(generator, geometry, texture, places, targets)
     windowed = WindowedDrag(generator, geometry, places, targets)
     refreshed = WindowedDrag(generator, geometry, places, targets)
@@ -150,7 +156,7 @@ def bench_drag_step(
         measured: dict[str, list[tuple[float, float, int | None]]] = {name: [] for name in ways}
         for _ in range(repeats):
             for name, way in ways.items():
-                measured[name].append(measure(way))
+                measured[name].append(measure(way, generator.device))
     expected = first["textbook"].gradient
     mesh = first["textbook"].mesh
     assert mesh is not None
@@ -159,6 +165,7 @@ def bench_drag_step(
         "handles": handles,
         "repeats": repeats,
         "threads": threads,
+        "device": generator.device.type,
         "mesh_vertices": len(mesh[0]),
         "mesh_faces": len(mesh[1]),
         "mesh_in_box": not refreshed.surface.was_full,

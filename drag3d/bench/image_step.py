@@ -19,6 +19,7 @@ from drag3d.bench.measuring import measure, medians, running_threads
 from drag3d.core import Drag, DragSettings
 from drag3d.core.methods.draggan import DragGAN
 from drag3d.subjects.image import PAPER_BLOCK, PAPER_LAYERS, ImageSubject
+from get3d_models.devices import full_precision
 from get3d_models.image_config import ImageConfig
 from get3d_models.stylegan2 import ImageGenerator, ImageLatents
 
@@ -44,7 +45,7 @@ class TextbookImageDrag:
         width, height = generator.size
         # The released code's grid, which is stretched by a pixel over the image.
         axes = torch.linspace(0, width, width), torch.linspace(0, height, height)
-        self.across, self.down = torch.meshgrid(*axes, indexing="xy")
+        self.across, self.down = (grid.to(handles.device) for grid in torch.meshgrid(*axes, indexing="xy"))
 
     def step(self) -> Tensor:
         """One synthesis, tracking, loss and step of Adam; the gradient ``(6, w_dim)`` of the loss."""
@@ -108,16 +109,25 @@ def released_config(resolution: int) -> ImageConfig:
     return ImageConfig(channels=tuple(min(32768 // (4 << i), 512) for i in range(blocks)))
 
 
-def random_image_generator(config: ImageConfig, seed: int = 0) -> tuple[ImageGenerator, ImageLatents]:
-    """A generator of random weights and the latents of an image."""
+def random_image_generator(
+    config: ImageConfig, seed: int = 0, device: str = "cpu"
+) -> tuple[ImageGenerator, ImageLatents]:
+    """A generator of random weights, the same ones on every device, and the latents of an image."""
+    if device != "cpu":
+        full_precision()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        generator = ImageGenerator(config, "random").requires_grad_(False).eval()
+        generator = ImageGenerator(config, "random").requires_grad_(False).eval().to(device)
     return generator, generator.latents(seed, truncation=0.7)
 
 
 def bench_image_step(
-    resolution: int = 512, repeats: int = 3, threads: int = 2, config: ImageConfig | None = None, points: int = 1
+    resolution: int = 512,
+    repeats: int = 3,
+    threads: int = 2,
+    config: ImageConfig | None = None,
+    points: int = 1,
+    device: str = "cpu",
 ) -> dict[str, Any]:
     """Seconds and memory of one drag step of some points, at the released size unless told otherwise.
 
@@ -127,11 +137,12 @@ def bench_image_step(
     largest difference of the first steps' gradients to the latents relative to their largest entry.
     """
     config = config or released_config(resolution)
-    generator, latents = random_image_generator(config)
+    generator, latents = random_image_generator(config, device=device)
     width, height = generator.size
     size = torch.tensor([float(width), float(height)])
     handles = (size * torch.tensor(PLACES[:points])).floor()
-    targets = handles + (size * torch.tensor([1 / 8, -1 / 10])).floor()
+    targets = (handles + (size * torch.tensor([1 / 8, -1 / 10])).floor()).to(generator.device)
+    handles = handles.to(generator.device)
     textbook = TextbookImageDrag(generator, latents, handles, targets)
     ours = OurImageDrag(generator, latents, handles, targets)
     ways: dict[str, Callable[[], Tensor]] = {"ours": ours.step, "textbook": textbook.step}
@@ -140,7 +151,7 @@ def bench_image_step(
         first = {name: way() for name, way in ways.items()}
         for _ in range(repeats):
             for name, way in ways.items():
-                measured[name].append(measure(way))
+                measured[name].append(measure(way, generator.device))
     expected = first["textbook"]
     plan = generator.local_plan(handles, ours.drag.method.reach, PAPER_BLOCK)
     report: dict[str, Any] = {
@@ -148,6 +159,7 @@ def bench_image_step(
         "points": points,
         "repeats": repeats,
         "threads": threads,
+        "device": generator.device.type,
         "multiply_adds": {"windows": plan.multiply_adds, "whole": plan.whole_multiply_adds},
         "gradient_difference": float((first["ours"] - expected).abs().max() / expected.abs().max()),
         **{name: medians(values) for name, values in measured.items()},

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from drag3d.bench.measuring import finish
 from drag3d.bench.textbook_marching import textbook_marching_tetrahedra
 from get3d_models.marching import marching_tetrahedra
 from get3d_models.tetgrid import TetGrid, grid
@@ -17,14 +18,14 @@ from get3d_models.tetgrid import TetGrid, grid
 Surface = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
-def bench_marching(resolution: int = 90, repeats: int = 5) -> dict[str, Any]:
+def bench_marching(resolution: int = 90, repeats: int = 5, device: str = "cpu") -> dict[str, Any]:
     """Forward and backward of both ways on one deformed ellipsoid that fills about a tenth of an A15 grid.
 
     Returns the sizes and, for one thread ("single") and torch's own number of threads ("default"), the median seconds
     of wall and process CPU time of "ours" and "textbook" and their "ratio" (textbook / ours). The two ways alternate
     within the run, after one warm-up each, so that other load on the machine meets both.
     """
-    tets = grid("a15", resolution)
+    tets = grid("a15", resolution).to(device)
     sdf, vertices = deformed_ellipsoid(tets)
     ways: dict[str, Surface] = {
         "ours": lambda s, v: marching_tetrahedra(tets, s, v),
@@ -47,7 +48,7 @@ def bench_marching(resolution: int = 90, repeats: int = 5) -> dict[str, Any]:
 def deformed_ellipsoid(tets: TetGrid) -> tuple[Tensor, Tensor]:
     """A wavy ellipsoid as sdf (V,) and a smooth deformation of the grid's vertices (V, 3), of at most half a unit."""
     x = tets.vertices / tets.scale
-    radii = torch.tensor([0.36, 0.27, 0.24])
+    radii = torch.tensor([0.36, 0.27, 0.24]).to(x)
     waves = 0.08 * torch.sin(17 * x).prod(dim=1) + 0.05 * torch.sin(9 * x[:, 0] + 4 * x[:, 1])
     sdf = 1 - (x / radii).norm(dim=1) + waves
     shift = torch.sin(11 * x[:, [1, 2, 0]]) * (0.5 * tets.scale / (tets.resolution or 1))
@@ -71,7 +72,10 @@ def _compare(ways: dict[str, Surface], sdf: Tensor, vertices: Tensor, repeats: i
 def _forward_and_backward(surface: Surface, sdf: Tensor, vertices: Tensor) -> tuple[float, float]:
     """Wall and CPU seconds of one surface and the gradient of a weighted sum of its vertices to both inputs."""
     sdf, vertices = sdf.clone().requires_grad_(), vertices.clone().requires_grad_()
+    weights = torch.linspace(-1, 1, 3).to(sdf)
+    finish(sdf.device)
     wall, cpu = time.perf_counter(), time.process_time()
     mesh, _ = surface(sdf, vertices)
-    (mesh * torch.linspace(-1, 1, 3)).sum().backward()
+    (mesh * weights).sum().backward()
+    finish(sdf.device)
     return time.perf_counter() - wall, time.process_time() - cpu

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import gc
+import os
+import platform
 import statistics
 import sys
 import time
@@ -14,14 +16,36 @@ from typing import Any
 
 import torch
 
+CPU = torch.device("cpu")
 
-def measure(run: Callable[[], Any]) -> tuple[float, float, int | None]:
-    """Wall seconds, CPU seconds of the process, and bytes that were resident at the peak beyond those before."""
-    before = _restart_peak()
+
+def measure(run: Callable[[], Any], device: torch.device = CPU) -> tuple[float, float, int | None]:
+    """Wall seconds, CPU seconds of the process, and bytes in use at the peak beyond those before.
+
+    On CUDA until the device has done everything, and of the device's memory.
+    """
+    before = _restart_peak(device)
+    finish(device)
     wall, cpu = time.perf_counter(), time.process_time()
     run()
+    finish(device)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    return wall, cpu, None if before is None else max(0, _status("VmHWM") - before)
+    return wall, cpu, None if before is None else max(0, _peak(device) - before)
+
+
+def machine(device: str) -> str:
+    """What is measured on, in words: device, and the version of torch."""
+    if device == "cuda":
+        return f"{torch.cuda.get_device_name()}, PyTorch {torch.__version__}"
+    return f"{device}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}, PyTorch {torch.__version__}"
+
+
+def finish(device: torch.device) -> None:
+    """Wait until the device has done what it was told: it runs behind the program that tells it."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
 
 
 def medians(values: list[tuple[float, float, int | None]]) -> dict[str, float | None]:
@@ -34,9 +58,12 @@ def medians(values: list[tuple[float, float, int | None]]) -> dict[str, float | 
     }
 
 
-def _restart_peak() -> int | None:
-    """Give back what is free and make Linux count the peak anew; bytes resident now, None where that cannot be had."""
-    if sys.platform != "linux":
+def _restart_peak(device: torch.device) -> int | None:
+    """Give back what is free and count the peak anew; bytes in use now, None where that cannot be had."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        return torch.cuda.memory_allocated(device)
+    if device.type != "cpu" or sys.platform != "linux":
         return None
     gc.collect()
     with contextlib.suppress(OSError, AttributeError, ValueError):
@@ -45,6 +72,10 @@ def _restart_peak() -> int | None:
         Path("/proc/self/clear_refs").write_text("5")
         return _status("VmRSS")
     return None
+
+
+def _peak(device: torch.device) -> int:
+    return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else _status("VmHWM")
 
 
 def _status(entry: str) -> int:

@@ -17,17 +17,19 @@ CHANGE = 0.01
 """Of the latents between two meshes, in their own length"""
 
 
-def bench_refresh(repeats: int = 5, threads: int = 2, config: GeneratorConfig | None = None) -> dict[str, Any]:
+def bench_refresh(
+    repeats: int = 5, threads: int = 2, config: GeneratorConfig | None = None, device: str = "cpu"
+) -> dict[str, Any]:
     """Seconds and memory of a mesh after latents have changed a little, at the released size unless told otherwise.
 
     "textbook" computes everything anew, "ours" what lies near the last surface; both make planes, field and mesh.
     They take turns within one run. "same" tells whether all meshes of both ways were equal, vertex by vertex, "in_box"
     whether ours never had to start anew.
     """
-    generator, latents, _ = random_generator(config or GeneratorConfig())
+    generator, latents, _ = random_generator(config or GeneratorConfig(), device=device)
     surface, textbook = SurfaceRefresh(generator), SurfaceRefresh(generator)
     random = torch.Generator().manual_seed(2)
-    step = torch.randn(latents.shape, generator=random)
+    step = torch.randn(latents.shape, generator=random).to(latents)
     step *= CHANGE * latents.norm() / step.norm()
     ways: dict[str, list[tuple[float, float, int | None]]] = {"textbook": [], "ours": []}
     same, in_box = True, True
@@ -37,7 +39,7 @@ def bench_refresh(repeats: int = 5, threads: int = 2, config: GeneratorConfig | 
             meshes: list[tuple[Tensor, Tensor]] = []
             for name, refresh in (("textbook", textbook), ("ours", surface)):
                 run = partial(_extract, refresh, latents + number * step, name == "textbook", meshes)
-                ways[name].append(measure(run))
+                ways[name].append(measure(run, generator.device))
             same &= all(torch.equal(a, b) for a, b in zip(*meshes, strict=True))
             in_box &= not surface.was_full
     report: dict[str, Any] = {name: medians(values) for name, values in ways.items()}

@@ -65,13 +65,13 @@ def _step(report: Report) -> Iterator[Row]:
     ):  # fmt: skip
         row = report[name]
         title = f"step of a shape, {report['resolution']}, {_points(report['handles'])}: {what}"
-        yield Row(title, row["wall"], base["wall"], row["peak_bytes"], base["peak_bytes"])
+        yield Row(title, row["wall"], base["wall"], row["peak_bytes"], base["peak_bytes"], _pace(row["wall"]))
 
 
 def _image_step(report: Report) -> Iterator[Row]:
     ours, base = report["ours"], report["textbook"]
     title = f"step of an image, {report['resolution']} px, {_points(report['points'])}: draggan"
-    note = f"gradients differ by {report['gradient_difference']:.0e}"
+    note = f"{_pace(ours['wall'])}; gradients differ by {report['gradient_difference']:.0e}"
     yield Row(title, ours["wall"], base["wall"], ours["peak_bytes"], base["peak_bytes"], note)
 
 
@@ -110,6 +110,10 @@ _ROWS = {
 
 def _points(count: int) -> str:
     return f"{count} point{'s' if count > 1 else ''}"
+
+
+def _pace(seconds: float) -> str:
+    return f"{1 / seconds:.3g} steps a second"
 
 
 def _threads(count: int) -> str:
