@@ -14,6 +14,7 @@ from drag3d.bench.measuring import measure, medians, running_threads
 from drag3d.bench.textbook_step import TextbookDrag, TextbookResult
 from drag3d.core import Drag, DragSettings, DragStep
 from drag3d.core.methods.drag3d2023 import Drag3D2023
+from drag3d.core.task import Task
 from drag3d.subjects.surface import SurfaceSubject
 from get3d_models.config import GeneratorConfig
 from get3d_models.devices import full_precision
@@ -59,7 +60,7 @@ class WindowedDrag:
     def __init__(self, generator: Generator, ws_geometry: Tensor, handles: Tensor, targets: Tensor):
         self.subject = cast(Any, _Windows(generator, ws_geometry.detach()))  # all of it that is used
         self.handles = handles.detach().clone()
-        self.method = Drag3D2023(self.subject, self.handles, targets, DragSettings("drag3d-2023"), None)
+        self.method = Drag3D2023(self.subject, Task(self.handles, targets), DragSettings("drag3d-2023"))
         self.surface = SurfaceRefresh(generator)
         self.steps = 0
 

@@ -12,6 +12,7 @@ from drag3d.core.methods import Method, method_named
 from drag3d.core.past import Past
 from drag3d.core.settings import DragSettings, DragStep, StopReason
 from drag3d.core.subject import Subject
+from drag3d.core.task import Task
 
 
 class Drag:
@@ -44,7 +45,8 @@ class Drag:
         self.targets = targets.detach().to(device, torch.float32)
         self.tolerance = subject.tolerance if settings.tolerance is None else settings.tolerance
         hold = None if hold is None or len(hold) == 0 else hold.detach().to(device, torch.float32)
-        self.method: Method = method_named(settings.method)(subject, self.handles, self.targets, settings, hold, past)
+        task = Task(self.handles, self.targets, hold, past)
+        self.method: Method = method_named(settings.method)(subject, task, settings)
         self._asked = False
 
     def stop(self) -> None:

@@ -7,6 +7,7 @@ import torch
 import get3d_models
 from drag3d.core import Drag, DragSettings, StopReason
 from drag3d.core.methods.anchored import Anchored
+from drag3d.core.task import Task
 from drag3d.subjects.image import ImageSubject
 from get3d_models import InputError
 from get3d_models.image_config import ImageConfig
@@ -167,7 +168,7 @@ def test_neighbourhoods_that_stretched_are_still_looked_at() -> None:
     generator = generator_of(256)
     subject = ImageSubject(generator, generator.latents(2))
     handle = torch.tensor([[80.0, 200.0]])
-    method = Anchored(subject, handle, handle + 20, DragSettings(), None)
+    method = Anchored(subject, Task(handle, handle + 20), DragSettings())
     field = subject.field(method.latents(), handle, method.reach)
     method.begin(field)
     method.placement = method.placement + torch.tensor([[0.0, 0.0, 1.0, 0.0, 0.0, 1.0]]) * method.patch_radius

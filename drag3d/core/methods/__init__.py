@@ -6,9 +6,9 @@ from typing import Protocol
 
 from torch import Tensor
 
-from drag3d.core.past import Past
 from drag3d.core.settings import DragSettings
 from drag3d.core.subject import Field, Subject
+from drag3d.core.task import Task
 from get3d_models.errors import InputError
 
 
@@ -18,15 +18,7 @@ class Method(Protocol):
     patience: int
     """Steps without progress after which a drag has stalled, if the settings do not say it"""
 
-    def __init__(
-        self,
-        subject: Subject,
-        handles: Tensor,
-        targets: Tensor,
-        settings: DragSettings,
-        hold: Tensor | None,
-        past: Past | None = None,
-    ): ...
+    def __init__(self, subject: Subject, task: Task, settings: DragSettings): ...
 
     @property
     def reach(self) -> float:

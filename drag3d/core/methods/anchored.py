@@ -16,11 +16,11 @@ import torch
 from torch import Tensor
 
 from drag3d.core.methods.parts import left_out
-from drag3d.core.past import Past
 from drag3d.core.registration import Neighbourhood, inverse_slope, unmoved
 from drag3d.core.settings import DragSettings
 from drag3d.core.subject import Field, Subject
 from drag3d.core.supervision import directions
+from drag3d.core.task import Task
 
 PATCH_POINTS = 96
 STEP_FACTOR = 8.0  # of the paper's unit step: the linear prediction holds about that far
@@ -42,18 +42,10 @@ class Anchored:
 
     patience = 8
 
-    def __init__(
-        self,
-        subject: Subject,
-        handles: Tensor,
-        targets: Tensor,
-        settings: DragSettings,
-        hold: Tensor | None,
-        past: Past | None = None,
-    ):
-        self.subject, self.targets, self.hold, self.past = subject, targets, hold, past
+    def __init__(self, subject: Subject, task: Task, settings: DragSettings):
+        self.subject, self.targets, self.hold, self.past = subject, task.targets, task.hold, task.past
         self.without = without = left_out(settings.without)
-        self.start_handles = handles
+        self.start_handles = task.handles
         factor = 1.0 if "long-steps" in without else STEP_FACTOR
         self.step_length = settings.step_length or factor * subject.step_length
         self.learning_rate = 1.0 if settings.learning_rate is None else settings.learning_rate
@@ -63,17 +55,17 @@ class Anchored:
         self.near = 1.3 * self.patch_radius + 0.5 * self.step_length
         self.unlikely = UNLIKELY * subject.anchor_radius**2 * (1e-3 if "likelihood" in without else 1.0)
         self.coherence = 0.0 if "coherence" in without else subject.coherence
-        if hold is not None:
+        if self.hold is not None:
             self.coherence *= COHERENCE_BESIDE
         self.rest = subject.rest[:0] if "rest" in without else subject.rest
         self.largest_change = math.inf if "trust" in without else LARGEST_CHANGE
         self._span(_of_equal_lengths(subject.basis) if "whitening" in without else subject.basis)
         self.change = self.home = torch.zeros_like(self.origin)
-        if past is not None:
-            self.home = self._along(past.home - subject.start)
+        if self.past is not None:
+            self.home = self._along(self.past.home - subject.start)
         self.strayed = self.initially = self.origin.new_zeros(0)
         self.still_rows = self.origin.new_zeros(0, len(self.origin))
-        self.placement = self.predicted = unmoved(handles)
+        self.placement = self.predicted = unmoved(self.start_handles)
         self.seen_at: Tensor | None = None
 
     def _span(self, basis: Tensor) -> None:

@@ -13,10 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from drag3d.core.past import Past
 from drag3d.core.settings import DragSettings
 from drag3d.core.subject import Field, Subject
 from drag3d.core.supervision import hold_loss
+from drag3d.core.task import Task
 from get3d_models.errors import InputError
 
 LEARNING_RATE = 0.002
@@ -41,25 +41,17 @@ class Drag3D2023:
 
     patience = 20
 
-    def __init__(
-        self,
-        subject: Subject,
-        handles: Tensor,
-        targets: Tensor,
-        settings: DragSettings,
-        hold: Tensor | None,
-        past: Past | None = None,
-    ):
+    def __init__(self, subject: Subject, task: Task, settings: DragSettings):
         if subject.plane_resolution is None:
             raise InputError(
                 "the method drag3d-2023 drags points of shapes in space only; take another method, such as draggan"
             )
-        self.targets, self.start, self.hold = targets, subject.start, hold
+        self.targets, self.start, self.hold = task.targets, subject.start, task.hold
         self.hold_weight = HOLD_WEIGHT if settings.hold_weight is None else settings.hold_weight
         self.step_length = LATTICE_SPACING / subject.plane_resolution
-        self.lattice = lattice(subject.plane_resolution).to(handles)
+        self.lattice = lattice(subject.plane_resolution).to(task.handles)
         # A handle may be tracked to a corner of its lattice, and is then supervised on the lattice around that.
-        self.reach = (2 * LATTICE_RADIUS + 1) * self.step_length * 3**0.5 if hold is None else torch.inf
+        self.reach = (2 * LATTICE_RADIUS + 1) * self.step_length * 3**0.5 if self.hold is None else torch.inf
         self.frozen = min(FROZEN_ROWS, len(self.start) - 1)
         self.end = int((subject.groups == 0).sum())
         self.moved = self.start[self.frozen : self.end].detach().clone().requires_grad_()

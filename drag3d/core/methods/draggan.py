@@ -7,10 +7,10 @@ import math
 import torch
 from torch import Tensor
 
-from drag3d.core.past import Past
 from drag3d.core.settings import DragSettings
 from drag3d.core.subject import Field, Subject
 from drag3d.core.supervision import directions, hold_loss, motion_loss
+from drag3d.core.task import Task
 from drag3d.core.tracking import nearest_feature
 
 HOLD_WEIGHT = 20.0
@@ -28,18 +28,10 @@ class DragGAN:
 
     patience = 20
 
-    def __init__(
-        self,
-        subject: Subject,
-        handles: Tensor,
-        targets: Tensor,
-        settings: DragSettings,
-        hold: Tensor | None,
-        past: Past | None = None,
-    ):
-        self.subject, self.targets = subject, targets
-        self.hold = hold = None if hold is None else subject.places(hold)
-        self.start_handles = handles
+    def __init__(self, subject: Subject, task: Task, settings: DragSettings):
+        self.subject, self.targets = subject, task.targets
+        self.hold = hold = None if task.hold is None else subject.places(task.hold)
+        self.start_handles = task.handles
         self.step_length = settings.step_length or subject.step_length
         self.hold_weight = HOLD_WEIGHT if settings.hold_weight is None else settings.hold_weight
         self.patch_radius = patch = settings.patch_radius or subject.patch_radius
