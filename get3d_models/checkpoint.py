@@ -126,14 +126,14 @@ def _empty(config: GeneratorConfig | ImageConfig, name: str) -> Generator | Imag
 
 
 def _usable(key: str, tensor: Tensor, expected: Tensor, source: str) -> Tensor:
-    """A float32 copy of a tensor of the right shape that holds finite numbers."""
+    """A float32 copy of a tensor of the right shape that holds finite numbers, laid out as is expected."""
     if tensor.shape != expected.shape:
         shapes = f"{tuple(tensor.shape)}, expected {tuple(expected.shape)}"
         raise InputError(f"{source} is inconsistent: tensor {key} has shape {shapes}; get it again")
     if not tensor.is_floating_point():
         kind = str(tensor.dtype).removeprefix("torch.")
         raise InputError(f"{source} is corrupt: tensor {key} holds {kind} numbers instead of floats; get it again")
-    copy = tensor.detach().to(torch.float32, copy=True, memory_format=torch.contiguous_format)
+    copy = torch.empty_strided(expected.shape, expected.stride(), dtype=torch.float32).copy_(tensor.detach())
     if not bool(torch.isfinite(copy).all()):
         raise InputError(f"{source} is corrupt: tensor {key} holds NaN or infinite numbers; get it again")
     return copy

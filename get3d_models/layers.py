@@ -163,7 +163,9 @@ class ModulatedConvolution(nn.Module):
         self.gain = ACTIVATION_GAIN * gain
         self.clamp = None if clamp is None else clamp * gain
         self.affine = EqualizedLinear(w_dim, inputs, bias=1.0)
-        self.weight = nn.Parameter(random_start(outputs, inputs, 3, 3))
+        weight = random_start(outputs, inputs, 3, 3)
+        # Laid out as it is read: the transposed convolution would copy it at every pass, and that takes longer.
+        self.weight = nn.Parameter(weight.transpose(0, 1).contiguous().transpose(0, 1) if up else weight)
         self.bias = nn.Parameter(torch.zeros(outputs))
         self.noise_strength = nn.Parameter(torch.zeros(()))
         self.register_buffer("noise_const", random_start(*map_size))

@@ -393,7 +393,7 @@ def rewritten(path: Path, metadata: dict[str, str] | None, state: State | None =
     """The file with other metadata, and other tensors where given."""
     with safe_open(path, framework="pt") as file:
         tensors = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118 (not a dict)
-    save_file(state or tensors, path, metadata=metadata)
+    save_file({k: v.contiguous() for k, v in (state or tensors).items()}, path, metadata=metadata)
     return path
 
 
@@ -524,3 +524,9 @@ def test_a_device_that_is_not_there_is_refused(tmp_path: Path) -> None:
         with pytest.raises(InputError, match=f"the device '{device}' cannot be used") as caught:
             load(path, device=device)
         assert len(str(caught.value).splitlines()) == 1
+
+
+def test_weights_of_a_loaded_network_lie_as_their_convolutions_read_them(quadruped: Generator) -> None:
+    for generator in (quadruped, quadruped.with_config(grid_resolution=16)):
+        for block in generator.synthesis.blocks[1:]:
+            assert block.conv0.weight.transpose(0, 1).is_contiguous() and block.conv1.weight.is_contiguous()

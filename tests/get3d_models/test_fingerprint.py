@@ -50,8 +50,9 @@ def test_the_smallest_change_of_any_tensor_changes_it(generator: Generator) -> N
     for name in generator.state_dict():
         copy = Generator(CONFIG)
         copy.load_state_dict(generator.state_dict())
-        value = copy.state_dict()[name].view(-1)
-        value[-1] = torch.nextafter(value[-1], torch.tensor(torch.inf))
+        value = copy.state_dict()[name]
+        last = tuple(size - 1 for size in value.shape)
+        value[last] = torch.nextafter(value[last], torch.tensor(torch.inf))
         seen.add(copy.fingerprint)
     assert len(seen) == 1 + len(generator.state_dict())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from typing import TypeVar
 
@@ -298,3 +299,14 @@ def test_decoder_gradients_to_features_and_rows_are_those_of_finite_differences(
 
 def test_the_filter_is_the_outer_product_of_1_3_3_1_over_64() -> None:
     assert np.array_equal(array(resample_filter()), FIR) and float(resample_filter().sum()) == 1
+
+
+@pytest.mark.parametrize("up", [True, False])
+def test_weights_lie_as_their_convolution_reads_them_also_after_loading_and_copying(up: bool) -> None:
+    layer = ModulatedConvolution(6, 5, 8, (16, 16), up=up, clamp=None)
+    copies = [layer, copy.deepcopy(layer), copy.deepcopy(layer).double(), copy.deepcopy(layer).to("cpu")]
+    for one in copies:
+        assert (one.weight.transpose(0, 1) if up else one.weight).is_contiguous()
+    fresh = ModulatedConvolution(6, 5, 8, (16, 16), up=up, clamp=None)
+    fresh.load_state_dict(layer.state_dict())
+    assert torch.equal(fresh.weight, layer.weight) and fresh.weight.stride() == layer.weight.stride()
