@@ -2,7 +2,25 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
 from get3d_models.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+
+@lru_cache(maxsize=4096)
+def constant(values: tuple[Any, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+    """A small tensor of these numbers, kept: to bring it to a CUDA device anew makes the program wait for that.
+
+    Nobody may change it.
+    """
+    import torch
+
+    return torch.tensor(values, dtype=dtype, device=device)
 
 
 def full_precision() -> None:

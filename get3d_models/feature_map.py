@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from get3d_models.devices import constant
 from get3d_models.errors import InputError
 from get3d_models.windows import Windows
 
@@ -57,7 +58,7 @@ class FeatureMap:
     def _weighed(self, points: Tensor, beyond: str) -> tuple[Tensor, Tensor]:
         """The texels that points read, ``(M, T, 2)`` as (row, column), and their weights ``(M, T)``; T is 4 or 16."""
         width, height = self.size
-        last = points.new_tensor([width - 1, height - 1])
+        last = constant((width - 1, height - 1), points.dtype, points.device)
         if beyond == "border":
             points = points.clamp_min(0).minimum(last)
         if bool((points == points.round()).all()):
@@ -65,10 +66,11 @@ class FeatureMap:
         else:
             pixels, shares = _corners(points)
         shares = shares * ((pixels >= 0) & (pixels <= last)).all(dim=2)
-        scale = points.new_tensor([self.windows.map_size[1] / width, self.windows.map_size[0] / height])
+        rows, columns = self.windows.map_size
+        scale = constant((columns / width, rows / height), points.dtype, points.device)
         at = (pixels.clamp_min(0).minimum(last) + 0.5) * scale - 0.5
         texels, parts = _corners(at.flatten(0, 1))
-        edge = texels.new_tensor([self.windows.map_size[1] - 1, self.windows.map_size[0] - 1])
+        edge = constant((columns - 1, rows - 1), points.dtype, points.device)
         texels = texels.clamp_min(0).minimum(edge).unflatten(0, pixels.shape[:2]).flatten(1, 2)
         weights = (parts.unflatten(0, pixels.shape[:2]) * shares[..., None]).flatten(1, 2)
         return texels.flip(2).long(), weights
@@ -76,9 +78,9 @@ class FeatureMap:
     def _place(self, texels: Tensor) -> tuple[Tensor, Tensor]:
         """Where texels ``(M, T, 2)`` are in the table ``(M, T)``, and whether some window has them."""
         rows, columns = self.windows.size
-        corners = torch.tensor(self.windows.corners, device=texels.device)
+        corners = constant(self.windows.corners, texels.dtype, texels.device)
         inside = texels[:, :, None] - corners  # (M, T, K, 2)
-        held = ((inside >= 0) & (inside < inside.new_tensor([rows, columns]))).all(dim=3)
+        held = ((inside >= 0) & (inside < constant((rows, columns), texels.dtype, texels.device))).all(dim=3)
         window = held.to(torch.uint8).argmax(dim=2)
         chosen = inside.gather(2, window[..., None, None].expand(-1, -1, 1, 2)).squeeze(2)
         place = (window * rows + chosen[..., 0]) * columns + chosen[..., 1]
@@ -95,7 +97,7 @@ def _corners(points: Tensor) -> tuple[Tensor, Tensor]:
     """The four samples around each point ``(M, 4, 2)`` and their bilinear weights ``(M, 4)``."""
     first = points.floor()
     part = (points - first)[:, None]
-    steps = points.new_tensor([[0, 0], [1, 0], [0, 1], [1, 1]])
+    steps = constant(((0, 0), (1, 0), (0, 1), (1, 1)), points.dtype, points.device)
     weights = torch.where(steps.bool(), part, 1 - part).prod(dim=2)
     return first[:, None] + steps, weights
 

@@ -30,8 +30,11 @@ ACTIVATION_GAIN = math.sqrt(2.0)
 
 
 def leaky_relu(x: Tensor) -> Tensor:
-    """Leaky ReLU of slope 0.2 and gain sqrt(2) (any shape)."""
-    return F.leaky_relu(x, 0.2) * ACTIVATION_GAIN
+    """Leaky ReLU of slope 0.2 of ``x`` (any shape; not to be used afterwards). Its gain is for the caller to bring in.
+
+    It may as well come before: what ``x`` is made of is smaller than ``x``.
+    """
+    return F.leaky_relu(x, 0.2, inplace=True)
 
 
 def clamped(x: Tensor, bound: float | None) -> Tensor:
@@ -93,7 +96,8 @@ class EqualizedLinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``(N, inputs) -> (N, outputs)``."""
-        y = F.linear(x * self.weight_gain, self.weight, self.bias * self.bias_gain)
+        gain = ACTIVATION_GAIN if self.activate else 1.0
+        y = torch.addmm(self.bias, x, self.weight.t(), beta=self.bias_gain * gain, alpha=self.weight_gain * gain)
         return leaky_relu(y) if self.activate else y
 
 
@@ -197,7 +201,7 @@ class ModulatedConvolution(nn.Module):
             shift = self._noise(noise, len(w), windows) * (self.noise_strength * self.gain) + shift
         scale = (demodulation * self.gain)[:, None, :, None, None]
         x = torch.addcmul(shift, x.unflatten(0, (-1, len(windows))), scale).flatten(0, 1)
-        return windows.zero_beyond_edge(clamped(F.leaky_relu(x, 0.2, inplace=True), self.clamp))
+        return windows.zero_beyond_edge(clamped(leaky_relu(x), self.clamp))
 
     def _noise(self, noise: Noise, latents: int, windows: Windows) -> Tensor:
         """Stored noise ``(K, 1, rows, columns)`` or the map, or fresh one for each latent ``(N, K, 1, rows, columns)``.
@@ -307,7 +311,8 @@ class ModulatedLinear(nn.Module):
         """``(N, M, inputs), (N, w_dim) -> (N, M, outputs)``."""
         weight = self.weight * self.affine(w)[:, None, :]
         weight = weight * (weight.square().sum(dim=2, keepdim=True) + DEMODULATION_EPSILON).rsqrt()
-        y = torch.baddbmm(self.bias.expand(len(weight), 1, -1), x, weight.transpose(1, 2))
+        gain = ACTIVATION_GAIN if self.activate else 1.0
+        y = torch.baddbmm(self.bias.expand(len(weight), 1, -1), x, weight.transpose(1, 2), beta=gain, alpha=gain)
         return leaky_relu(y) if self.activate else y
 
 

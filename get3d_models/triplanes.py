@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from get3d_models.devices import constant
 from get3d_models.errors import InputError
 from get3d_models.layers import ModulatedConvolution, ToPlanes, random_start, resample_filter, upsample2
 from get3d_models.windows import Plan, Windows, plan
@@ -249,7 +250,7 @@ def lookup_local(planes: LocalPlanes, points: Tensor, low: float, length: float)
         raise InputError("a point lies outside the windows of the local planes: ask for larger ones or whole planes")
     fraction = position - position.detach().floor()
     if inside.shape[2] == 1:
-        size = position.new_tensor(planes.windows.size).flip(0)
+        size = constant(planes.windows.size[::-1], position.dtype, position.device)
         return _sample(planes.texels, (2 * (place.squeeze(3) + fraction) + 1) / size - 1)
     choice = inside.to(torch.uint8).argmax(dim=2)
     place = place.gather(3, choice[:, None, :, None, None].expand(-1, len(PLANE_AXES), -1, 1, 2)).squeeze(3)
@@ -267,15 +268,18 @@ def _places(windows: Windows, position: Tensor) -> tuple[Tensor, Tensor]:
 
     The second is ``(N, M, K)``: whether a point is inside the k-th window of every plane.
     """
-    size = torch.tensor(windows.size, device=position.device).flip(0)  # across, down, as positions are
-    corners = torch.tensor(windows.corners, device=position.device).flip(1).unflatten(0, (len(PLANE_AXES), 1, -1))
+    rows, columns = windows.size
+    size = constant((columns, rows), torch.int64, position.device)  # across, down, as positions are
+    first = tuple((column, row) for row, column in windows.corners)
+    corners = constant(first, torch.int64, position.device).unflatten(0, (len(PLANE_AXES), 1, -1))
     place = position.detach().floor().long().unsqueeze(3) - corners
     return place, ((place >= 0) & (place <= size - 2)).all(dim=4).all(dim=1)
 
 
 def _by_plane(position: Tensor) -> Tensor:
     """Coordinates ``(N, M, 3)`` as (across, down) in each plane: ``(N, 3, M, 2)``."""
-    return torch.stack([position[..., list(axes)] for axes in PLANE_AXES], dim=1)
+    axes = position.unbind(-1)
+    return torch.stack([torch.stack([axes[across], axes[down]], dim=-1) for across, down in PLANE_AXES], dim=1)
 
 
 def _sample(maps: Tensor, position: Tensor) -> Tensor:
@@ -303,7 +307,7 @@ def _gather(planes: LocalPlanes, choice: Tensor, place: Tensor, fraction: Tensor
     right, below = fraction.unbind(3)
     above, left = 1 - below, 1 - right
     weights = torch.stack([above * left, above * right, below * left, below * right], dim=3)
-    offsets = torch.tensor([0, 1, columns, columns + 1], device=choice.device)
+    offsets = constant((0, 1, columns, columns + 1), torch.int64, choice.device)
     table = planes.texels.movedim(2, 4).flatten(0, 3)
     values = F.embedding(texel[..., None] + offsets, table)  # (N, 3, M, 4, C)
     return (values * weights[..., None]).sum(dim=3).sum(dim=1)

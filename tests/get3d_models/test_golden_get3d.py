@@ -125,7 +125,10 @@ def test_the_surface_has_the_very_same_faces_and_vertices(golden: Golden) -> Non
         assert len(faces) == int(golden.outputs["n_faces"][i])
         if i == 0:
             close(deformation, golden.outputs["grid_def"])
-            close(vertices, golden.outputs["verts"], 2e-5)
+            # Where the field hardly differs along an edge, the last digit of it moves a vertex by more than its own.
+            close(vertices, golden.outputs["verts"], 5e-5)
+            off = (vertices - golden.outputs["verts"]).abs().amax(dim=1)
+            assert float((off < 2e-6).float().mean()) > 0.95
             assert torch.equal(faces, golden.outputs["faces"].long())
 
 
