@@ -23,7 +23,8 @@ def bench_refresh(
     """Seconds and memory of a mesh after latents have changed a little, at the released size unless told otherwise.
 
     "textbook" computes everything anew, "ours" what lies near the last surface; both make planes, field and mesh.
-    They take turns within one run. "same" tells whether all meshes of both ways were equal, vertex by vertex, "in_box"
+    They take turns within one run. "same" tells whether all meshes of both ways were equal, vertex by vertex,
+    "difference" by how much vertices of the last ones differ (None where there are not as many of them), "in_box"
     whether ours never had to start anew.
     """
     generator, latents, _ = random_generator(config or GeneratorConfig(), device=device)
@@ -44,10 +45,11 @@ def bench_refresh(
             in_box &= not surface.was_full
     report: dict[str, Any] = {name: medians(values) for name, values in ways.items()}
     base, row = report["textbook"], report["ours"]
-    vertices, faces = meshes[0]
+    (expected, faces), (vertices, _) = meshes
+    difference = float((vertices - expected).abs().max()) if len(vertices) == len(expected) else None
     return {
         "repeats": repeats, "threads": threads, "mesh_vertices": len(vertices), "mesh_faces": len(faces),
-        "same": same, "in_box": in_box, **report,
+        "same": same, "difference": difference, "in_box": in_box, **report,
         "ratio": {key: base[key] / row[key] if row[key] else None for key in base},
     }  # fmt: skip
 

@@ -78,7 +78,8 @@ def _image_step(report: Report) -> Iterator[Row]:
 def _mesh(report: Report) -> Iterator[Row]:
     ours, base = report["ours"], report["textbook"]
     title = f"new mesh of a shape, {report['mesh_faces']} faces, planes included"
-    note = "equal meshes" if report["same"] else "meshes differ"
+    difference = report["difference"]
+    note = "equal meshes" if report["same"] else "other meshes" if difference is None else f"differ by {difference:.0e}"
     yield Row(title, ours["wall"], base["wall"], ours["peak_bytes"], base["peak_bytes"], note)
 
 

@@ -126,8 +126,9 @@ def test_a_mesh_refreshed_near_the_last_one_is_the_full_one(shapes: dict[str, An
     further = rows + 0.05 * (generator.latents(4).geometry - rows)
     near, full = SurfaceRefresh(generator), SurfaceRefresh(generator)
     near(rows)
-    for mine, expected in zip(near(further), full(further), strict=True):
-        assert torch.equal(mine, expected)
+    (vertices, faces), (expected, expected_faces) = near(further), full(further)
+    # Windows of other sizes are convolved by other algorithms there: equal but for rounding.
+    assert torch.equal(faces, expected_faces) and float((vertices - expected).abs().max()) < 1e-5
     assert not near.was_full
 
 

@@ -193,7 +193,7 @@ def test_on_cuda_plain_torch_draws_the_same_as_on_the_cpu_every_time() -> None:
     image = torch.rand(128, 96, 3)
     results = []
     for device in ("cpu", "cuda", "cuda"):
-        given, drawn = clip.to(device).requires_grad_(), image.to(device).requires_grad_()
+        given, drawn = (given.clone().to(device).requires_grad_() for given in (clip, image))
         fragments = rasterize(given, faces.to(device), (128, 96), "torch")
         smooth = antialias(drawn, given, faces.to(device), fragments, backend="torch")
         smooth.square().sum().backward()
