@@ -34,7 +34,8 @@ def latent_spread(mapping: Callable[[Tensor], Tensor], z_dim: int, device: torch
     with torch.no_grad():
         w = mapping(torch.randn(SAMPLES, z_dim, generator=random).to(device))
     mean = w.mean(dim=0)
-    _, deviations, axes = torch.linalg.svd(w - mean, full_matrices=False)
+    # Each device has signs of its own for the axes, and finite differences depend on which way they go.
+    _, deviations, axes = torch.linalg.svd((w - mean).cpu(), full_matrices=False)
     deviations = deviations / (len(w) - 1) ** 0.5
     kept = deviations > KEPT * deviations[0]
-    return Spread(mean, axes[kept] * deviations[kept, None])
+    return Spread(mean, (axes[kept] * deviations[kept, None]).to(device))

@@ -66,6 +66,7 @@ class Anchored:
         self.strayed = self.initially = self.origin.new_zeros(0)
         self.still_rows = self.origin.new_zeros(0, len(self.origin))
         self.placement = self.predicted = unmoved(self.start_handles)
+        self.at_once = len(self.start_handles) == 1 or not self.start_handles.is_cpu
         self.seen_at: Tensor | None = None
 
     def _span(self, basis: Tensor) -> None:
@@ -103,7 +104,7 @@ class Anchored:
     def latents(self) -> Tensor:
         """Start plus the change in standard deviations along the directions."""
         self.rows = self.subject.start + torch.einsum("n,nrw->rw", self.change, self.directions)
-        return self.rows.requires_grad_(len(self.placement) == 1)
+        return self.rows.requires_grad_(self.at_once)
 
     def begin(self, field: Field) -> None:
         """Keep the initial neighbourhoods and what must stay."""
@@ -184,9 +185,10 @@ class Anchored:
         """See how handles alone depend on them, by one backward pass for each of their coordinates.
 
         What moves one handle lies in the windows around it: several have a synthesis of their own each, or every
-        backward pass would go through the windows of all.
+        backward pass would go through the windows of all. Only a GPU, which waits for the next task, not for work, has
+        all of them go through all.
         """
-        if len(self.placement) == 1:
+        if self.at_once:
             self.jacobian = self._derivative(field, self.neighbourhood, self.placement, self.rows)
             return
         parts = []
