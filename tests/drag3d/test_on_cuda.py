@@ -86,8 +86,10 @@ def test_a_drag_in_a_picture_of_a_shape_goes_as_on_the_processor(shapes: dict[st
     for device in DEVICES:
         session = Session(shapes[device], seed=3)
         session.add_keypoint("snout", (-20.0, 5.0), SIDE)
-        ends.append(dragged(session, view=SIDE, max_steps=2)[-1].handles)
-    assert largest_difference(*ends) < 0.5  # pixels of 512
+        # One step only: afterwards a pixel that just shows, or just does not, decides between two ways to go on, on the
+        # processor alone already, with noise of 1e-7.
+        ends.append(dragged(session, view=SIDE, max_steps=1)[-1].handles)
+    assert largest_difference(*ends) < 0.1  # pixels of 512
 
 
 @pytest.mark.parametrize("method", ["default", "draggan"])
