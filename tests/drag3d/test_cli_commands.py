@@ -205,13 +205,16 @@ def test_inspect_prints_what_a_file_holds(small_model: Path) -> None:
 
 def test_bench_prints_ratios_as_json_and_as_one_table(small_model: Path) -> None:
     arguments = ["--only", "marching", "--only", "arrival", "--resolution", 12, "--repeats", 1, "--drags", 1]
+    arguments += ["--device", "cpu"]
     report = json.loads(done("bench", *arguments, "--model", small_model, "--json").stdout)
     row = report["marching"][0]["single"]["wall"]
     assert row["ratio"] == pytest.approx(row["textbook"] / row["ours"]) and "step" not in report
+    assert report["machine"].startswith("cpu, ") and torch.__version__ in report["machine"]
     drags = report["arrival"][0]["each"]
     assert len(drags) == 1 and all(drag["steps"] > 0 for drag in drags)
     table = done("bench", "--only", "marching", "--resolution", 12, "--repeats", 1).stdout.splitlines()
-    assert "textbook" in table[0] and len(table) == 3 and all("x " in line for line in table[1:])
+    assert "PyTorch" in table[0] and "textbook" in table[1]
+    assert len(table) == 4 and all("x " in line for line in table[2:])
 
 
 @pytest.mark.slow
