@@ -7,6 +7,9 @@ from torch import Tensor
 
 from drag3d.core.subject import Field
 
+FARTHEST = 1.5
+"""Radii of the search from its centre, beyond which a candidate that was put onto a surface does not count"""
+
 
 def nearest_feature(
     field: Field, expected: Tensor, reference: Tensor, offsets: Tensor, chunk: int = 1 << 15, norm: int = 1
@@ -28,7 +31,7 @@ def nearest_feature(
         # one whose features overflowed: argmin would take not-a-number for the least.
         reach = offsets.norm(dim=1).max()
         placed = flat.unflatten(0, candidates.shape[:2])
-        near = (placed - expected[:, None]).norm(dim=2) <= 1.5 * reach
+        near = (placed - expected[:, None]).norm(dim=2) <= FARTHEST * reach
         error = torch.where(near & ~error.isnan(), error, torch.inf)
         best = error.argmin(dim=1)
         rows = torch.arange(len(expected), device=expected.device)

@@ -129,7 +129,7 @@ class ToySubject:
         self.rest = (self.centers[:, None] + ball(dimensions, 1.2 * BLOB, 100, seed=4)).flatten(0, 1)
         self.tolerance, self.patch_radius, self.search_radius, self.step_length = 0.02, 0.06, 0.15, 0.02
         self.learning_rate, self.latent_unit = 0.02, deviation
-        self.extent, self.hold_weight = 1000, 30.0
+        self.extent, self.hold_weight, self.plane_resolution = 1000, 30.0, None
         self.anchor_radius, self.rest_distance = 2 * self.patch_radius, 8.5 * self.patch_radius
         self.magnification, self.coherence = 1.0, 0.0
         self.syntheses = self.probes = 0

@@ -11,7 +11,7 @@ from drag3d.core.settings import DragSettings
 from drag3d.core.subject import Field, Subject
 from drag3d.core.supervision import directions, hold_loss, motion_loss
 from drag3d.core.task import Task
-from drag3d.core.tracking import nearest_feature
+from drag3d.core.tracking import FARTHEST, nearest_feature
 
 HOLD_WEIGHT = 20.0
 PATCH_POINTS = 128
@@ -39,7 +39,9 @@ class DragGAN:
         self.released, self.seed = settings.variant == "released", settings.seed
         self.search = subject.candidates(search, SEARCH_POINTS, settings.seed + 1)
         # Handles move by little more than a unit step, so their patches lie well within what is searched.
-        self.reach = 1.05 * max(search, patch + 2 * self.step_length) if hold is None else math.inf
+        # On their way onto a surface candidates leave the ball: windows must have these too, or whole planes are made.
+        margin = 1.05 if subject.plane_resolution is None else FARTHEST
+        self.reach = margin * max(search, patch + 2 * self.step_length) if hold is None else math.inf
         # In W+ every row has its own displacement, in W all rows of one mapping network share theirs.
         self.shared = settings.space == "w"
         count = int(subject.groups.max()) + 1 if self.shared else len(subject.start)
