@@ -20,7 +20,8 @@ def constant(values: tuple[Any, ...], dtype: torch.dtype, device: torch.device) 
     """
     import torch
 
-    return torch.tensor(values, dtype=dtype, device=device)
+    with torch.inference_mode(False):  # what is made in that mode could never serve a gradient
+        return torch.tensor(values, dtype=dtype, device=device)
 
 
 def full_precision() -> None:

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from get3d_models import InputError
+from get3d_models.devices import constant
 from get3d_models.feature_map import FeatureMap, windows_around
 from get3d_models.image_config import ImageConfig
 from get3d_models.stylegan2 import ImageGenerator
@@ -150,3 +151,12 @@ def test_nothing_is_enlarged_however_large_the_image() -> None:
 def test_unusable_windows_are_refused(centers: torch.Tensor, radius: float) -> None:
     with pytest.raises(InputError):
         windows_around(centers, radius, (64, 64), (32, 32))
+
+
+def test_constants_first_used_in_inference_mode_serve_gradients_afterwards() -> None:
+    with torch.inference_mode():
+        kept = constant((3.0, 5.0), torch.float32, torch.device("cpu"))
+    assert kept is constant((3.0, 5.0), torch.float32, torch.device("cpu")) and not kept.is_inference()
+    x = torch.ones(2, requires_grad=True)
+    (x * kept).sum().backward()
+    assert x.grad is not None and x.grad.tolist() == [3.0, 5.0]
