@@ -12,6 +12,7 @@ Parameter and buffer names follow the official checkpoints, so their state loads
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Literal
 
@@ -42,6 +43,16 @@ def clamped(x: Tensor, bound: float | None) -> Tensor:
     if bound is None:
         return x
     return x.clamp(-bound, bound) if x.requires_grad else x.clamp_(-bound, bound)
+
+
+def laid_out(maps: Tensor) -> Tensor:
+    """Maps or kernels ``(N, C, H, W)`` laid out as convolutions on their device read them.
+
+    On a processor the channels of a texel lie beside each other: large maps are then convolved up to three times as
+    fast, and looked up without a copy. What layers make of such maps is laid out in the same way.
+    """
+    innermost = maps.device.type in ("cpu", "meta")
+    return maps.contiguous(memory_format=torch.channels_last if innermost else torch.contiguous_format)
 
 
 def normalize_second_moment(x: Tensor) -> Tensor:
@@ -168,14 +179,22 @@ class ModulatedConvolution(nn.Module):
         self.clamp = None if clamp is None else clamp * gain
         self.affine = EqualizedLinear(w_dim, inputs, bias=1.0)
         weight = random_start(outputs, inputs, 3, 3)
-        # Laid out as it is read: the transposed convolution would copy it at every pass, and that takes longer.
-        self.weight = nn.Parameter(weight.transpose(0, 1).contiguous().transpose(0, 1) if up else weight)
+        self.weight = nn.Parameter(self._as_read(weight))
         self.bias = nn.Parameter(torch.zeros(outputs))
         self.noise_strength = nn.Parameter(torch.zeros(()))
         self.register_buffer("noise_const", random_start(*map_size))
         self.register_buffer("resample_filter", resample_filter())
 
         self._energy: tuple[Tensor, int, int, Tensor] | None = None
+
+    def _as_read(self, weight: Tensor) -> Tensor:
+        """Kernels laid out as they are read: a convolution would copy them at every pass, and that takes longer."""
+        return laid_out(weight.transpose(0, 1)).transpose(0, 1) if self.up else laid_out(weight)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> ModulatedConvolution:
+        super()._apply(fn, recurse)
+        self.weight.data = self._as_read(self.weight.data)  # on another device they are read in another way
+        return self
 
     def forward(self, x: Tensor, w: Tensor, windows: Windows | None = None, noise: Noise = "const") -> Tensor:
         """The output's windows, by default all of it: ``(N * K, inputs, h, h), (N, w_dim) -> (N * K, outputs, s, s)``.
@@ -196,11 +215,12 @@ class ModulatedConvolution(nn.Module):
         else:
             x = F.conv2d(x, self.weight, padding=pad)
         # The gain of the activation may as well come before it: one pass over the map does all of this.
-        shift = self.bias[:, None, None] * self.gain
-        if noise != "none":
-            shift = self._noise(noise, len(w), windows) * (self.noise_strength * self.gain) + shift
+        by_latent = x.unflatten(0, (-1, len(windows)))
         scale = (demodulation * self.gain)[:, None, :, None, None]
-        x = torch.addcmul(shift, x.unflatten(0, (-1, len(windows))), scale).flatten(0, 1)
+        by_latent = torch.addcmul((self.bias * self.gain)[:, None, None], by_latent, scale)
+        if noise != "none":
+            by_latent = by_latent.add_(self._noise(noise, len(w), windows) * (self.noise_strength * self.gain))
+        x = by_latent.flatten(0, 1)
         return windows.zero_beyond_edge(clamped(leaky_relu(x), self.clamp))
 
     def _noise(self, noise: Noise, latents: int, windows: Windows) -> Tensor:
@@ -278,8 +298,10 @@ class ToPlanes(nn.Module):
         windows = len(x) // (len(w) * groups)
         weight = self._modulated(w).unflatten(1, (1, groups, -1)).transpose(1, 2)
         weight = weight.expand(-1, -1, windows, -1, -1).flatten(0, 2)
-        bias = self.bias.view(1, groups, 1, -1, 1).expand(len(w), -1, windows, -1, -1).flatten(0, 2)
-        return clamped(torch.baddbmm(bias, weight, x.flatten(2)), self.clamp).unflatten(2, x.shape[2:])
+        bias = self.bias.view(1, groups, 1, 1, -1).expand(len(w), -1, windows, -1, -1).flatten(0, 2)
+        texels = x.permute(0, 2, 3, 1).flatten(1, 2)
+        planes = clamped(torch.baddbmm(bias, texels, weight.transpose(1, 2)), self.clamp)
+        return planes.unflatten(1, x.shape[2:]).permute(0, 3, 1, 2)
 
     def at_points(self, features: Tensor, w: Tensor) -> Tensor:
         """The same layer on ``(N, M, inputs)`` values at points: ``(N, M, outputs)``."""

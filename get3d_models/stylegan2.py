@@ -24,6 +24,7 @@ from get3d_models.layers import (
     Noise,
     ResidualSkip,
     ToPlanes,
+    laid_out,
     random_start,
     resample_filter,
     upsample2,
@@ -81,7 +82,7 @@ class ImageBlock(nn.Module):
     def forward(self, x: Tensor | None, ws: Tensor, windows: Windows, noise: Noise) -> Tensor:
         """Activations ``(N * K, C, rows, columns)``, from those of the block before in the windows it :meth:`reads`."""
         if self.first or x is None:
-            return self.conv1(self.const.expand(len(ws), -1, -1, -1), ws[:, 0], windows, noise)
+            return self.conv1(laid_out(self.const.expand(len(ws), -1, -1, -1)), ws[:, 0], windows, noise)
         y = self.conv1(self.conv0(x, ws[:, 0], self.conv1.reads(windows), noise), ws[:, 1], windows, noise)
         return y + self.skip(x, windows, self.reads(windows)) if self.residual else y
 

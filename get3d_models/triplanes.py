@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from get3d_models.devices import constant
 from get3d_models.errors import InputError
-from get3d_models.layers import ModulatedConvolution, ToPlanes, random_start, resample_filter, upsample2
+from get3d_models.layers import ModulatedConvolution, ToPlanes, laid_out, random_start, resample_filter, upsample2
 from get3d_models.windows import Plan, Windows, plan
 
 # The two coordinates of a point that index each plane: (width, height) of xy, yz and xz.
@@ -83,7 +83,7 @@ class SynthesisBlock(nn.Module):
     def forward(self, x: Tensor | None, ws: Tensor, windows: Windows) -> Tensor:
         """Activations ``(N * K, C, rows, columns)`` after this block's convolutions, from those of the block before."""
         if self.first:
-            x = self.const.expand(len(ws), -1, -1, -1)
+            x = laid_out(self.const.expand(len(ws), -1, -1, -1))
             return self.conv1(x, ws[:, 0], windows)
         x = self.conv0(x, ws[:, 0], self.conv1.reads(windows))
         return self.conv1(x, ws[:, 1], windows)

@@ -84,12 +84,12 @@ class Windows:
         The K windows are ``groups`` runs of equal length; those of run g hold the g-th part of the channels.
         """
         places = torch.from_numpy(self._places).to(whole.device).chunk(groups)
-        texels = whole.flatten(2).unflatten(1, (groups, -1))
+        texels = whole.permute(0, 2, 3, 1).flatten(1, 2).unflatten(2, (groups, -1))
         taken = [
-            texels[:, g].index_select(2, index.flatten()).unflatten(2, index.shape) for g, index in enumerate(places)
+            texels[:, :, g].index_select(1, index.flatten()).unflatten(1, index.shape) for g, index in enumerate(places)
         ]
-        maps = torch.cat(taken, dim=2).transpose(1, 2).flatten(0, 1)
-        return self.zero_beyond_edge(maps.unflatten(2, self.size))
+        maps = torch.cat(taken, dim=1).flatten(0, 1)
+        return self.zero_beyond_edge(maps.unflatten(1, self.size).permute(0, 3, 1, 2))
 
     def zero_beyond_edge(self, maps: Tensor) -> Tensor:
         """``(N * K, C, rows, columns)`` with zeros in the texels that lie outside the map."""
@@ -106,8 +106,9 @@ class Windows:
             (top, left) = offsets[0]
             return maps[:, :, top : top + rows, left : left + columns]
         offsets = offsets * (len(maps) // len(self))
-        cut = [m[:, r : r + rows, c : c + columns] for m, (r, c) in zip(maps.unbind(0), offsets, strict=True)]
-        return torch.stack(cut)
+        by_texel = maps.permute(0, 2, 3, 1).unbind(0)
+        cut = [m[r : r + rows, c : c + columns] for m, (r, c) in zip(by_texel, offsets, strict=True)]
+        return torch.stack(cut).permute(0, 3, 1, 2)
 
     def repeat(self, rows: Tensor) -> Tensor:
         """What belongs to each latent ``(N, ...)``, once for each of its windows: ``(N * K, ...)``."""

@@ -306,7 +306,8 @@ def test_weights_lie_as_their_convolution_reads_them_also_after_loading_and_copy
     layer = ModulatedConvolution(6, 5, 8, (16, 16), up=up, clamp=None)
     copies = [layer, copy.deepcopy(layer), copy.deepcopy(layer).double(), copy.deepcopy(layer).to("cpu")]
     for one in copies:
-        assert (one.weight.transpose(0, 1) if up else one.weight).is_contiguous()
+        read = one.weight.transpose(0, 1) if up else one.weight
+        assert read.is_contiguous(memory_format=torch.channels_last) and not read.is_contiguous()
     fresh = ModulatedConvolution(6, 5, 8, (16, 16), up=up, clamp=None)
     fresh.load_state_dict(layer.state_dict())
     assert torch.equal(fresh.weight, layer.weight) and fresh.weight.stride() == layer.weight.stride()

@@ -313,3 +313,16 @@ def test_energy_first_seen_in_inference_mode_does_not_spoil_later_gradients() ->
     generator.triplanes(ws).geometry.square().sum().backward()
     assert ws.grad is not None
     assert float(ws.grad.abs().max()) > 0
+
+
+def test_on_a_processor_planes_lie_as_convolutions_and_lookups_read_them_best() -> None:
+    generator = network(5, None, torch.float32)
+    ws, texture = latents(generator, 3)
+    centers = torch.tensor([[0.1, 0.0, -0.2], [-0.3, 0.2, 0.1]])
+    local = generator.local_triplanes(ws, centers, 0.02, texture)
+    assert len(local.geometry.windows) == 6 and not local.geometry.windows.is_whole
+    for planes in (generator.triplanes(ws, texture), local):
+        assert planes.texture is not None
+        for part in (planes.geometry, planes.texture):
+            texels = part if isinstance(part, Tensor) else part.texels
+            assert texels.stride(2) == 1, "channels of a texel are not beside each other"
