@@ -12,6 +12,10 @@ PACKAGES = {"PySide6": "PySide6_Essentials", "pyvistaqt": "pyvistaqt", "qtawesom
 """Modules that the window needs, and the packages that bring them"""
 _PLUGINS = {"xcb": ("libqxcb.so",), "wayland": ("libqwayland.so", "libqwayland-generic.so", "libqwayland-egl.so")}
 _REASON_LENGTH = 160
+BROKEN_QT = (
+    "this PySide6 and this Python do not go together, a window would end in a crash after some minutes (6.12.0 on "
+    "Python 3.11 is so: pip install 'PySide6_Essentials<6.12')"
+)
 
 
 def missing_packages() -> list[str]:
@@ -24,6 +28,8 @@ def why_no_window() -> str:
 
     Imports the part of Qt that the window needs anyway, connects to the display, and loads what Qt would load for it.
     """
+    if _loses_references():
+        return BROKEN_QT
     if os.environ.get("QT_QPA_PLATFORM"):
         return ""  # somebody knows better
     if not sys.platform.startswith("linux"):
@@ -36,6 +42,21 @@ def why_no_window() -> str:
     if not reasons:
         return "there is no display"
     return "" if "" in reasons else reasons[-1]
+
+
+def _loses_references() -> bool:
+    """Whether this PySide6 gives up a reference to None that is not its own whenever a method returns nothing.
+
+    When none is left, Python ends the process. From Python 3.12 on None is immortal, and it does not matter.
+    """
+    try:
+        from PySide6.QtCore import QObject
+    except ImportError:
+        return False  # that is said elsewhere
+    thing, before = QObject(), sys.getrefcount(None)
+    for _ in range(100):
+        thing.setObjectName("")
+    return sys.getrefcount(None) < before - 50
 
 
 def _why_no_wayland(name: str) -> str:

@@ -6,6 +6,7 @@ import itertools
 import math
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -55,6 +56,15 @@ def test_a_click_picks_the_point_of_the_surface_under_the_mouse(desk: RealWindow
     desk.until(lambda: len(desk.document.points) == 1)
     handle = np.asarray(desk.document.points[0].handle)
     assert np.linalg.norm(handle - true) < 0.01 * desk.document.diagonal
+
+
+def test_a_window_can_be_refreshed_for_hours(desk: RealWindow) -> None:
+    before = sys.getrefcount(None)
+    for _ in range(30):
+        desk.window._refresh()
+        desk.application.processEvents()
+    # There are some thousand calls of Qt in this. One reference to None lost in each, and Python ends after minutes.
+    assert sys.getrefcount(None) > before - 300
 
 
 def test_the_second_click_places_the_target_in_the_plane_of_the_screen(desk: RealWindow) -> None:

@@ -102,6 +102,21 @@ def test_a_session_says_itself_what_it_began_with(tmp_path: Path) -> None:
     assert "--seed has no meaning here" in line
 
 
+def test_a_qt_that_loses_references_is_refused_before_it_can_crash(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Losing:
+        """As PySide6 6.12.0 on Python 3.11: each call that returns nothing costs a reference to None."""
+
+        def setObjectName(self, name: str) -> None:
+            counts.append(counts[-1] - 1)
+
+    counts = [5000]
+    monkeypatch.setattr("PySide6.QtCore.QObject", Losing)
+    monkeypatch.setattr("drag3d.viewer.display.sys.getrefcount", lambda _: counts[-1])
+    code, line = said("quadruped")
+    assert code == 2
+    assert "PySide6_Essentials<6.12" in line and "--web" in line
+
+
 def test_options_reach_the_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Any] = []
     monkeypatch.setattr("drag3d.viewer.display.why_no_window", lambda: "")

@@ -2,8 +2,9 @@
 
     python tests/drag3d/viewer/viewer_times.py [MODEL]
 
-Three starts each of the window, on an Xvfb of its own, and of a session in Chromium; then drags of one point in the
-worker alone, whose pictures are taken as fast as they come. The first start on a machine compiles loops; do it twice.
+Three starts each of the window, on an Xvfb of its own, with drags of one point in the last one, and of a session in
+Chromium; then drags in the worker alone, whose pictures are taken as fast as they come. The first start on a machine
+compiles loops; do it twice.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import chromium
 import x_display
@@ -66,16 +68,43 @@ class Worker:
         return f"{progress.reason}, {progress.step} steps in {seconds:.1f} s, {self.pictures} pictures"
 
 
-def window(model: str) -> float:
-    """Seconds to the first shape in a window, in this process."""
+def window(model: str, drags: int) -> None:
+    """The first shape in a window, in this process, and drags in it; prints a line for each."""
     from real_window import RealWindow
 
     x_display.shared_display()
     began = time.monotonic()
     desk = RealWindow(Path(model), Path(tempfile.mkdtemp()), look=0.0)
-    seconds = time.monotonic() - began
+    print(f"in a window: the shape after {time.monotonic() - began:.1f} s", flush=True)
+    for _ in range(drags):
+        print(f"in a window, draggan: {drag_in_window(desk)}", flush=True)
     desk.close()
-    return seconds
+
+
+def drag_in_window(desk: Any) -> str:
+    """One drag of a point with ``draggan`` in the window, from the start, in words."""
+    viewer = desk.viewer
+    desk.begin(SEED)
+    kind, shown = viewer.mirror.document.kind, viewer.mirror.shown
+    top = (100.0, 150.0) if kind == "image" else max(shown.vertices.tolist(), key=lambda place: place[1])
+    target = tuple(a + b for a, b in zip(top, WAY[kind], strict=True))
+    for intent in (
+        Configure({"method": "draggan", "learning_rate": RATES["draggan"][kind], "max_steps": 300}),
+        AddPoint(tuple(top), target),
+        StartDrag(),
+    ):
+        viewer.link.send(intent)
+    progress = viewer.mirror.document.progress
+    desk.until(lambda: viewer.mirror.document.progress.step > 0, SECONDS)
+    first, began, drawn = viewer.mirror.document.progress.step, time.monotonic(), desk.renders
+    while viewer.mirror.document.progress.state == "running":
+        desk.application.processEvents()
+        time.sleep(0.002)
+        if viewer.mirror.document.progress.step:
+            progress, ended = viewer.mirror.document.progress, time.monotonic()
+    seconds = ended - began
+    frames = (desk.renders - drawn) / seconds
+    return f"{progress.step} steps, {(progress.step - first) / seconds:.1f} a second, {frames:.1f} frames a second"
 
 
 def browser(model: str) -> list[tuple[float, float]]:
@@ -97,8 +126,8 @@ def browser(model: str) -> list[tuple[float, float]]:
 
 
 def main(model: str) -> None:
-    for _ in range(3):
-        subprocess.run([sys.executable, __file__, "--window", model], check=True)
+    for drags in (0, 0, 5):
+        subprocess.run([sys.executable, __file__, "--window", model, str(drags)], check=True)
     for page, shape in browser(model):
         print(f"in the browser: the page after {page:.1f} s, the shape after {shape:.1f} s")
     worker = Worker(model)
@@ -109,6 +138,6 @@ def main(model: str) -> None:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--window"]:
-        print(f"in a window: the shape after {window(sys.argv[2]):.1f} s", flush=True)
+        window(sys.argv[2], int(sys.argv[3]))
     else:
         main(sys.argv[1] if len(sys.argv) > 1 else "quadruped")
