@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from drag3d.viewer.scene.scene import Scene
 
 
+DRAWING = 1 / 3
+"""Of the time of a drag, at most, where nobody holds anything: without a GPU, drawing takes from the drag's steps"""
+
+
 class Viewer(Requests):
     """One person's view of one session. Call :meth:`tick` some 60 times a second from the window's loop."""
 
@@ -70,10 +74,15 @@ class Viewer(Requests):
         if self.wanted is not None and self.mirror.document.answered >= self._starting:
             self.asked_for, self.wanted = self.wanted, None
             self._starting = self.send(self.asked_for)
-        if self.scene.dirty:
+        if self.scene.dirty and self._may_draw():
             self.scene.render()
         changed, self._changed = self._changed, False
         return changed
+
+    def _may_draw(self) -> bool:
+        """While a drag runs, and nobody holds anything with the mouse, drawing leaves the processor to it."""
+        running = self.mirror.document.progress.state == "running"
+        return not running or self.mouse.grip is not None or self.scene.rested(DRAWING)
 
     def touch(self) -> None:
         """Values have changed: the next tick says so."""

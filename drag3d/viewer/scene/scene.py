@@ -50,6 +50,7 @@ class Scene:
         self.scale = scale
         self._changed = True
         self._rough, self._rendered = False, 0.0  # the last frame: whether its edges were not smooth, and when it was
+        self._took = 0.0
         self._body, self._ground, self._picture, self._wires = Body(), Ground(), Picture(), BoxWires()
         self._overlay = Overlay()
         self._shape_camera, self._image_camera = ShapeCamera(), ImageCamera()
@@ -170,6 +171,10 @@ class Scene:
     def dirty(self, changed: bool) -> None:
         self._changed = changed
 
+    def rested(self, share: float) -> bool:
+        """Whether a frame now would leave drawing at no more than this share of the time."""
+        return time.monotonic() - self._rendered >= self._took * (1 / share - 1)
+
     def render(self) -> None:
         """Draw once."""
         self._render(smooth=not self._changed and not self._moving)
@@ -181,8 +186,10 @@ class Scene:
         smooth = smooth or (typical is not None and typical < FAST)
         self._stage.world.SetUseFXAA(self.kind == "shape" and smooth)
         self._changed, self._rough = False, self.kind == "shape" and not smooth
+        began = time.monotonic()
         self._stage.draw(timed=not smooth or (typical is not None and typical < FAST))
         self._rendered = time.monotonic()
+        self._took = self._rendered - began
 
     def drawn(self) -> NDArray[np.uint8]:
         """(H, W, 3) what was drawn last, row 0 at the top; draws nothing."""

@@ -53,6 +53,7 @@ class FlatScene:
         self.box: Any = (None, None)
         self.help: Any = None
         self.caption, self.renders = "", 0
+        self.has_rested = True
         self.moves: list[tuple[Any, ...]] = []
 
     def show_shape(self, vertices: Any, *_: Any) -> None:
@@ -112,6 +113,9 @@ class FlatScene:
 
     def camera(self) -> CameraState:
         return CameraState((0.0, 0.0, 5.0), (0.0, 0.0, 0.0), (0.0, 1.0, 0.0), 25.0, 400, 400)
+
+    def rested(self, share: float) -> bool:
+        return self.has_rested
 
     def render(self) -> None:
         self.renders += 1
