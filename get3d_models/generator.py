@@ -33,6 +33,7 @@ from get3d_models.triplanes import (
     covered,
     lookup,
     lookup_local,
+    lookup_within,
     window_of_box,
     windows_around,
 )
@@ -54,6 +55,14 @@ class Latents:
     def detach(self) -> Latents:
         """A copy cut from any graph."""
         return Latents(self.geometry.detach().clone(), self.texture.detach().clone())
+
+
+@dataclass(frozen=True)
+class GeometryDecoders:
+    """The decoders of geometry as latents modulate them: made once where many points are decoded."""
+
+    field: list[Tensor]
+    deformation: list[Tensor]
 
 
 class Generator(nn.Module):
@@ -245,25 +254,36 @@ class Generator(nn.Module):
             return lookup_local(planes, points, *self.box)
         return lookup(planes, points, *self.box)
 
+    def features_within(self, planes: LocalPlanes, points: Tensor) -> Tensor | None:
+        """As :meth:`features`, and None where a point is outside the planes."""
+        return lookup_within(planes, points, *self.box)
+
     def covers(self, planes: Tensor | LocalPlanes, points: Tensor) -> Tensor:
         """Which world points ``(N, M, 3)`` the planes can be looked up at, ``(N, M)`` bool: of whole planes, all."""
         if isinstance(planes, LocalPlanes):
             return covered(planes, points, *self.box)
         return torch.ones(points.shape[:2], dtype=torch.bool, device=points.device)
 
-    def signed_distance(self, features: Tensor, ws_geometry: Tensor) -> Tensor:
+    def geometry_decoders(self, ws_geometry: Tensor) -> GeometryDecoders:
+        """What latent rows ``(N, rows, w_dim)`` make of the decoders; take it for the rows where points are many."""
+        rows = ws_geometry[:, self.config.plane_geometry_rows :]
+        return GeometryDecoders(self.sdf_decoder.modulated(rows), self.deformation_decoder.modulated(rows))
+
+    def signed_distance(self, features: Tensor, ws_geometry: Tensor | GeometryDecoders) -> Tensor:
         """Geometry features ``(N, M, C)`` to the signed field ``(N, M)``; positive inside, not metric."""
         raw = self._raw_field(features, ws_geometry)
         return raw if self.inward > 0 else -raw
 
-    def _raw_field(self, features: Tensor, ws_geometry: Tensor) -> Tensor:
+    def _raw_field(self, features: Tensor, ws: Tensor | GeometryDecoders) -> Tensor:
         """The field as the network gives it, ``(N, M)``; see :attr:`inward` for its sign."""
-        return self.sdf_decoder(features, ws_geometry[:, self.config.plane_geometry_rows :]).squeeze(2)
+        rows = ws.field if isinstance(ws, GeometryDecoders) else ws[:, self.config.plane_geometry_rows :]
+        return self.sdf_decoder(features, rows).squeeze(2)
 
-    def deformation(self, features: Tensor, ws_geometry: Tensor) -> Tensor:
+    def deformation(self, features: Tensor, ws_geometry: Tensor | GeometryDecoders) -> Tensor:
         """Geometry features to the offset of grid vertices ``(N, M, 3)``, world units."""
-        raw = self.deformation_decoder(features, ws_geometry[:, self.config.plane_geometry_rows :])
-        return torch.tanh(raw) * self.config.deformation_bound
+        ws = ws_geometry
+        rows = ws.deformation if isinstance(ws, GeometryDecoders) else ws[:, self.config.plane_geometry_rows :]
+        return torch.tanh(self.deformation_decoder(features, rows)) * self.config.deformation_bound
 
     def cube_weights(self, features: Tensor, ws_geometry: Tensor) -> Tensor:
         """Geometry features of the corners of cubes ``(N, K, 8, C)`` to FlexiCubes' weights ``(N, K, 21)``.

@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from itertools import pairwise
-from typing import Literal
+from typing import Literal, cast
 
 import numpy as np
 import torch
@@ -329,10 +329,13 @@ class ModulatedLinear(nn.Module):
         self.weight = nn.Parameter(random_start(outputs, inputs))
         self.bias = nn.Parameter(torch.zeros(outputs))
 
-    def forward(self, x: Tensor, w: Tensor) -> Tensor:
-        """``(N, M, inputs), (N, w_dim) -> (N, M, outputs)``."""
+    def modulated(self, w: Tensor) -> Tensor:
+        """The weights that latent rows ``(N, w_dim)`` make: ``(N, outputs, inputs)``."""
         weight = self.weight * self.affine(w)[:, None, :]
-        weight = weight * (weight.square().sum(dim=2, keepdim=True) + DEMODULATION_EPSILON).rsqrt()
+        return weight * (weight.square().sum(dim=2, keepdim=True) + DEMODULATION_EPSILON).rsqrt()
+
+    def forward(self, x: Tensor, weight: Tensor) -> Tensor:
+        """``(N, M, inputs)`` and :meth:`modulated` weights to ``(N, M, outputs)``."""
         gain = ACTIVATION_GAIN if self.activate else 1.0
         y = torch.baddbmm(self.bias.expand(len(weight), 1, -1), x, weight.transpose(1, 2), beta=gain, alpha=gain)
         return leaky_relu(y) if self.activate else y
@@ -348,13 +351,26 @@ class Decoder(nn.Module):
             ModulatedLinear(a, b, w_dim, activate=i < hidden_layers) for i, (a, b) in enumerate(pairwise(widths))
         )
 
-    def forward(self, features: Tensor, ws: Tensor) -> Tensor:
-        """``(N, M, inputs)`` and one latent row per layer ``(N, layers, w_dim)`` to ``(N, M, outputs)``."""
-        hidden = self.hidden(features, ws)
-        return self.layers[-1](hidden, ws[:, -1])
+    @property
+    def _chain(self) -> list[ModulatedLinear]:
+        return cast(list[ModulatedLinear], list(self.layers))
+
+    def modulated(self, ws: Tensor) -> list[Tensor]:
+        """The weights of each layer for one latent row per layer ``(N, layers, w_dim)``, to be kept for many points."""
+        return [layer.modulated(ws[:, i]) for i, layer in enumerate(self._chain)]
+
+    def forward(self, features: Tensor, ws: Tensor | list[Tensor]) -> Tensor:
+        """``(N, M, inputs)`` and one latent row per layer ``(N, layers, w_dim)``, or what they make of the weights.
+
+        Returns ``(N, M, outputs)``.
+        """
+        weights = self.modulated(ws) if isinstance(ws, Tensor) else ws
+        for layer, weight in zip(self._chain, weights, strict=True):
+            features = layer(features, weight)
+        return features
 
     def hidden(self, features: Tensor, ws: Tensor) -> Tensor:
         """Activations before the last layer ``(N, M, width)``; without hidden layers the features themselves."""
-        for i, layer in enumerate(self.layers[:-1]):
-            features = layer(features, ws[:, i])
+        for i, layer in enumerate(self._chain[:-1]):
+            features = layer(features, layer.modulated(ws[:, i]))
         return features

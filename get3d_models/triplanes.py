@@ -244,17 +244,38 @@ def lookup(planes: Tensor, points: Tensor, low: float, length: float) -> Tensor:
 
 def lookup_local(planes: LocalPlanes, points: Tensor, low: float, length: float) -> Tensor:
     """What :func:`lookup` gives for points inside the windows; raises InputError where a point is in none of them."""
+    found = lookup_within(planes, points, low, length)
+    if found is None:
+        raise InputError("a point lies outside the windows of the local planes: ask for larger ones or whole planes")
+    return found
+
+
+def lookup_within(planes: LocalPlanes, points: Tensor, low: float, length: float) -> Tensor | None:
+    """As :func:`lookup_local`, and None where a point is outside the windows."""
+    if len(planes.windows) == len(PLANE_AXES):
+        return _lookup_one_window(planes, points, low, length)
     position = _by_plane(texel_position(points, low, length, planes.windows.map_size[0]))  # (N, 3, M, 2)
     place, inside = _places(planes.windows, position)
     if not bool(inside.any(dim=2).all()):
-        raise InputError("a point lies outside the windows of the local planes: ask for larger ones or whole planes")
+        return None
     fraction = position - position.detach().floor()
-    if inside.shape[2] == 1:
-        size = constant(planes.windows.size[::-1], position.dtype, position.device)
-        return _sample(planes.texels, (2 * (place.squeeze(3) + fraction) + 1) / size - 1)
     choice = inside.to(torch.uint8).argmax(dim=2)
     place = place.gather(3, choice[:, None, :, None, None].expand(-1, len(PLANE_AXES), -1, 1, 2)).squeeze(3)
     return _gather(planes, choice, place, fraction)
+
+
+def _lookup_one_window(planes: LocalPlanes, points: Tensor, low: float, length: float) -> Tensor | None:
+    """The same where each plane has one window, with few operations: points are looked up dozens of times a step."""
+    (rows, columns), resolution = planes.windows.size, planes.windows.map_size[0]
+    dtype, device = points.dtype, points.device
+    before = tuple(((-column - 0.5, -row - 0.5),) for row, column in planes.windows.corners)
+    along = _by_plane(((points - low) / length).clamp(0.0, 1.0))
+    place = torch.add(constant(before, dtype, device), along, alpha=resolution)  # texels into the window
+    found = place.detach()
+    if not bool(((found >= 0) & (found <= constant((columns - 1, rows - 1), dtype, device))).all()):
+        return None
+    scale = constant((2 / columns, 2 / rows), dtype, device)
+    return _sample(planes.texels, torch.addcmul(constant((1 / columns - 1, 1 / rows - 1), dtype, device), place, scale))
 
 
 def covered(planes: LocalPlanes, points: Tensor, low: float, length: float) -> Tensor:
@@ -278,8 +299,9 @@ def _places(windows: Windows, position: Tensor) -> tuple[Tensor, Tensor]:
 
 def _by_plane(position: Tensor) -> Tensor:
     """Coordinates ``(N, M, 3)`` as (across, down) in each plane: ``(N, 3, M, 2)``."""
-    axes = position.unbind(-1)
-    return torch.stack([torch.stack([axes[across], axes[down]], dim=-1) for across, down in PLANE_AXES], dim=1)
+    axes = constant(tuple(axis for plane in PLANE_AXES for axis in plane), torch.int64, position.device)
+    by_plane = position.index_select(2, axes).unflatten(2, (len(PLANE_AXES), 2)).transpose(1, 2)
+    return by_plane.contiguous()  # grid_sample takes five times as long for others
 
 
 def _sample(maps: Tensor, position: Tensor) -> Tensor:

@@ -11,12 +11,14 @@ from torch import Tensor
 from drag3d.core.subject import Responses
 from drag3d.subjects.spread import latent_spread
 from get3d_models.errors import InputError
-from get3d_models.generator import Generator, Latents
+from get3d_models.generator import Generator, GeometryDecoders, Latents
 from get3d_models.shape import Shape
-from get3d_models.triplanes import LocalPlanes, LocalTriplanes, Triplanes
+from get3d_models.triplanes import LocalTriplanes, Triplanes
 
 LATENTS_MOVED = ("geometry", "texture", "both")
 NEWTON_STEPS = 4
+LONGEST_STEP, CONVERGED = 1 / 32, 1e-5
+"""Of Newton's steps onto the surface, in edges of the box: a longer one is cut, after a shorter one a point is there"""
 REST_POINTS = 1024
 PAPER_RATE = 0.02
 HOLD_WEIGHT = 8.0
@@ -81,43 +83,49 @@ class SurfaceField:
             return None
         return self.signed(points)
 
-    def _features(self, name: str, points: Tensor) -> Tensor:
-        return self.generator.features(self._planes(name, points), points[None])[0]
-
-    def _planes(self, name: str, points: Tensor) -> Tensor | LocalPlanes:
+    def _features(self, name: str, points: Tensor, detached: bool = False) -> Tensor:
+        generator = self.generator
         if self.local is not None:
             local = getattr(self.local, name)
-            if bool(self.generator.covers(local, points.detach()[None]).all()):
-                return local
-        return getattr(self.whole, name)
+            found = generator.features_within(local.detach() if detached else local, points[None])
+            if found is not None:
+                return found[0]
+        whole = getattr(self.whole, name)
+        return generator.features(whole.detach() if detached else whole, points[None])[0]
+
+    @cached_property
+    def _still(self) -> GeometryDecoders:
+        """The decoders as the latents modulate them, without a gradient to these."""
+        with torch.no_grad():
+            return self.generator.geometry_decoders(self.ws_geometry)
 
     def signed(self, points: Tensor, detached: bool = False) -> Tensor:
         """Signed field ``(M,)`` at world points ``(M, 3)``; ``detached`` from the latents."""
-        generator, ws = self.generator, self.ws_geometry.detach() if detached else self.ws_geometry
-
-        def features(at: Tensor) -> Tensor:  # each time anew: a deformed point may lie outside the windows
-            planes = self._planes("geometry", at)
-            return generator.features(planes.detach() if detached else planes, at[None])
-
+        generator, decoders = self.generator, self._still if detached else self.ws_geometry
         if self.subject.deforms:
-            points = points - generator.deformation(features(points), ws)[0]
-        return generator.signed_distance(features(points), ws)[0]
+            features = self._features("geometry", points, detached)[None]
+            points = points - generator.deformation(features, decoders)[0]
+        features = self._features("geometry", points, detached)[None]  # anew: it may lie outside the windows now
+        return generator.signed_distance(features, decoders)[0]
 
     def snap(self, points: Tensor) -> Tensor:
         """The surface points that Newton's method finds along the field's gradient from ``(M, 3)``; detached."""
         low, length = self.generator.box
-        limit = length / 32
-        points = points.detach()
+        found = points.detach().clone()
+        moving = torch.arange(len(found), device=found.device)
         for _ in range(NEWTON_STEPS):
+            places = found[moving].requires_grad_(True)
             with torch.enable_grad():
-                points.requires_grad_(True)
-                level = self.signed(points, detached=True)
-                (slope,) = torch.autograd.grad(level.sum(), points)
+                level = self.signed(places, detached=True)
+                (slope,) = torch.autograd.grad(level.sum(), places)
             step = level.detach()[:, None] * slope / slope.square().sum(dim=1, keepdim=True).clamp_min(1e-6)
-            length_of_step = step.norm(dim=1, keepdim=True)
-            step = step * (limit / length_of_step.clamp_min(limit))
-            points = (points.detach() - step).clamp(low, low + length)
-        return points
+            far = step.norm(dim=1, keepdim=True)
+            step = step * (length * LONGEST_STEP / far.clamp_min(length * LONGEST_STEP))
+            found[moving] = (places.detach() - step).clamp(low, low + length)
+            moving = moving[far[:, 0] > length * CONVERGED]
+            if len(moving) == 0:
+                break
+        return found
 
 
 class ManyShapes:
