@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from drag3d.viewer.scene.scene import Scene
 
 
-DRAWING = 1 / 3
+DRAWING = 1 / 4
 """Of the time of a drag, at most, where nobody holds anything: without a GPU, drawing takes from the drag's steps"""
 
 
