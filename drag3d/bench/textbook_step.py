@@ -8,6 +8,7 @@ through a gradient of every weight. Weights and decoders are a `get3d_models` ge
 
 from __future__ import annotations
 
+import copy
 import math
 from dataclasses import dataclass
 
@@ -40,11 +41,19 @@ class TextbookResult:
     """vertices (V, 3), faces (F, 3), normals (V, 3)"""
 
 
+def in_default_layout(generator: Generator) -> Generator:
+    """A copy whose kernels lie as PyTorch makes them, and those of the older editor do; ours lie as they are read."""
+    copied = copy.deepcopy(generator)
+    for kernels in copied.parameters():
+        kernels.data = kernels.data.contiguous()
+    return copied
+
+
 class TextbookDrag:
     """A drag of K handles by Adam on the later geometry rows, moving by lattice steps; run :meth:`step` repeatedly."""
 
     def __init__(self, generator: Generator, ws_geometry: Tensor, ws_texture: Tensor, handles: Tensor, targets: Tensor):
-        self.generator, self.ws_texture = generator, ws_texture.detach()
+        self.generator, self.ws_texture = in_default_layout(generator), ws_texture.detach()
         self.frozen = ws_geometry[:FROZEN_ROWS].detach().clone()
         self.moved = ws_geometry[FROZEN_ROWS:].detach().clone().requires_grad_()
         self.optimizer = torch.optim.Adam([self.moved], lr=LEARNING_RATE)
