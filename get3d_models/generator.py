@@ -30,7 +30,6 @@ from get3d_models.triplanes import (
     LocalTriplanes,
     Triplanes,
     TriplaneSynthesis,
-    covered,
     lookup,
     lookup_local,
     lookup_within,
@@ -257,12 +256,6 @@ class Generator(nn.Module):
     def features_within(self, planes: LocalPlanes, points: Tensor) -> Tensor | None:
         """As :meth:`features`, and None where a point is outside the planes."""
         return lookup_within(planes, points, *self.box)
-
-    def covers(self, planes: Tensor | LocalPlanes, points: Tensor) -> Tensor:
-        """Which world points ``(N, M, 3)`` the planes can be looked up at, ``(N, M)`` bool: of whole planes, all."""
-        if isinstance(planes, LocalPlanes):
-            return covered(planes, points, *self.box)
-        return torch.ones(points.shape[:2], dtype=torch.bool, device=points.device)
 
     def geometry_decoders(self, ws_geometry: Tensor) -> GeometryDecoders:
         """What latent rows ``(N, rows, w_dim)`` make of the decoders; take it for the rows where points are many."""

@@ -278,12 +278,6 @@ def _lookup_one_window(planes: LocalPlanes, points: Tensor, low: float, length: 
     return _sample(planes.texels, torch.addcmul(constant((1 / columns - 1, 1 / rows - 1), dtype, device), place, scale))
 
 
-def covered(planes: LocalPlanes, points: Tensor, low: float, length: float) -> Tensor:
-    """Which points ``(N, M, 3)`` :func:`lookup_local` can answer for: ``(N, M)`` bool."""
-    position = _by_plane(texel_position(points.detach(), low, length, planes.windows.map_size[0]))
-    return _places(planes.windows, position)[1].any(dim=2)
-
-
 def _places(windows: Windows, position: Tensor) -> tuple[Tensor, Tensor]:
     """For positions ``(N, 3, M, 2)`` the texel up and left in each window ``(N, 3, M, K, 2)``, and which hold it.
 

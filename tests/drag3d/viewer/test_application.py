@@ -334,6 +334,29 @@ def test_space_starts_pauses_and_goes_on_and_escape_ends(world: World) -> None:
     assert world.sent() == [StopDrag()]
 
 
+def test_a_running_drag_is_drawn_at_its_leisure_unless_a_person_holds_something(world: World) -> None:
+    running = replace(ONE, progress=Progress("running", 3, (0.4,), (0,)))
+    world.answer(running)
+    world.scene.dirty, world.scene.has_rested, before = True, False, world.scene.renders
+    world.viewer.tick()
+    assert world.scene.renders == before and world.scene.dirty
+    world.press(700, 500)
+    world.move(710, 505)
+    world.scene.dirty = True
+    world.viewer.tick()
+    assert world.scene.renders == before + 1
+    world.release(710, 505)
+    world.scene.dirty = True
+    world.viewer.tick()
+    assert world.scene.renders == before + 1
+    world.scene.has_rested = True
+    world.viewer.tick()
+    assert world.scene.renders == before + 2
+    world.scene.dirty, world.scene.has_rested = True, False
+    world.answer(replace(running, progress=Progress("paused", 3, (0.4,), (0,))))
+    assert world.scene.renders == before + 3
+
+
 def test_a_drag_in_this_view_has_its_camera(world: World) -> None:
     world.answer(ONE)
     world.viewer.set_value("in_view", True)
