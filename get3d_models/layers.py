@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from itertools import pairwise
-from typing import Literal, cast
+from typing import Any, Literal, TypeVar, cast
 
 import numpy as np
 import torch
@@ -75,23 +75,49 @@ def resample_filter() -> Tensor:
     return torch.tensor([[a * b / 64.0 for b in taps] for a in taps])  # exact: all are multiples of 1 / 64
 
 
-def low_pass(x: Tensor, taps: Tensor, gain: float, padding: int = 0) -> Tensor:
-    """Correlate each channel of ``(N, C, H, W)`` with the ``(4, 4)`` filter; of H rows remain H - 3 + 2 padding."""
+def gained(taps: Tensor) -> Tensor:
+    """The filter ``(4, 4)`` with the gain of 4 that doubling a map takes: of four texels three are zeros before it."""
+    return taps * 4.0
+
+
+def low_pass(x: Tensor, taps: Tensor, padding: int = 0) -> Tensor:
+    """Correlate each channel of ``(N, C, H, W)`` with a ``(4, 4)`` filter; of H rows remain H - 3 + 2 padding."""
     channels = x.shape[1]
-    kernel = (taps * gain).to(x.dtype).expand(channels, 1, 4, 4)
-    return F.conv2d(x, kernel, padding=padding, groups=channels)
+    return F.conv2d(x, taps.to(x.dtype).expand(channels, 1, 4, 4), padding=padding, groups=channels)
 
 
 def upsample2(x: Tensor, taps: Tensor, windows: Windows, source: Windows) -> Tensor:
-    """Double a map with the filter: ``windows`` of the finer map from those of the coarser one, ``source``.
+    """Double a map with the :func:`gained` filter: ``windows`` of the finer map from ``source``, those of the coarser.
 
     Zeros lie outside the image, so its border rows come out darker. Zero insertion, padding (2 before, 1 after) and
-    filtering with gain 4 amount to one transposed depthwise convolution.
+    filtering amount to one transposed depthwise convolution; that the filter is symmetric saves turning it.
     """
     channels = x.shape[1]
-    kernel = (taps * 4.0).to(x.dtype).flip(0, 1).expand(channels, 1, 4, 4)
+    kernel = taps.to(x.dtype).expand(channels, 1, 4, 4)
     doubled = F.conv_transpose2d(x, kernel, stride=2, padding=1, groups=channels)
     return windows.crop(doubled, [(2 * row, 2 * column) for row, column in source.corners])
+
+
+Made = TypeVar("Made")
+
+
+class Kept:
+    """What a frozen tensor makes, kept while it stays as it is: making it at each step takes longer than using it.
+
+    A change behind autograd's back (through ``weight.data``) goes unnoticed.
+    """
+
+    def __init__(self) -> None:
+        self._made: dict[str, tuple[Tensor, int, int, Any]] = {}
+
+    def __call__(self, name: str, of: Tensor, make: Callable[[Tensor], Made]) -> Made:
+        """``make(of)``, made anew if a gradient to ``of`` is wanted; what one tensor makes has different names."""
+        if of.requires_grad or of.is_inference() or torch.is_inference_mode_enabled():
+            return make(of)
+        kept = self._made.get(name)
+        if kept is None or kept[0] is not of or kept[1:3] != (of._version, of.data_ptr()):
+            kept = self._made[name] = (of, of._version, of.data_ptr(), make(of))
+        return cast(Made, kept[3])
 
 
 class EqualizedLinear(nn.Module):
@@ -185,7 +211,7 @@ class ModulatedConvolution(nn.Module):
         self.register_buffer("noise_const", random_start(*map_size))
         self.register_buffer("resample_filter", resample_filter())
 
-        self._energy: tuple[Tensor, int, int, Tensor] | None = None
+        self._kept = Kept()
 
     def _as_read(self, weight: Tensor) -> Tensor:
         """Kernels laid out as they are read: a convolution would copy them at every pass, and that takes longer."""
@@ -210,31 +236,35 @@ class ModulatedConvolution(nn.Module):
             # A true convolution (unlike the plain layers, which correlate), then the low-pass filter. The outermost
             # rows of the first lack what lies beyond a window; around the whole map it is zero, and so is its padding.
             x = F.conv_transpose2d(x, self.weight.transpose(0, 1), stride=2, padding=1 - pad)
-            x = low_pass(x, self.resample_filter, 4.0, padding=pad)
+            x = low_pass(x, self._kept("filter", self.resample_filter, gained), padding=pad)
             x = windows.crop(x, [(row // 2 * 2, column // 2 * 2) for row, column in windows.corners])
         else:
             x = F.conv2d(x, self.weight, padding=pad)
         # The gain of the activation may as well come before it: one pass over the map does all of this.
-        by_latent = x.unflatten(0, (-1, len(windows)))
-        scale = (demodulation * self.gain)[:, None, :, None, None]
-        by_latent = torch.addcmul((self.bias * self.gain)[:, None, None], by_latent, scale)
-        if noise != "none":
-            by_latent = by_latent.add_(self._noise(noise, len(w), windows) * (self.noise_strength * self.gain))
-        x = by_latent.flatten(0, 1)
+        bias = self._kept("bias", self.bias, lambda bias: (bias * self.gain)[:, None, None])
+        x = torch.addcmul(bias, x, windows.repeat(demodulation * self.gain)[:, :, None, None])
+        if noise != "none" and not self._is_silent():
+            x = x.add_(self._noise(noise, len(w), windows) * (self.noise_strength * self.gain))
         return windows.zero_beyond_edge(clamped(leaky_relu(x), self.clamp))
 
+    def _is_silent(self) -> bool:
+        """Whether noise adds nothing, and no training will change that."""
+        strength = self.noise_strength
+        return not strength.requires_grad and self._kept("silent", strength, lambda s: float(s) == 0.0)
+
     def _noise(self, noise: Noise, latents: int, windows: Windows) -> Tensor:
-        """Stored noise ``(K, 1, rows, columns)`` or the map, or fresh one for each latent ``(N, K, 1, rows, columns)``.
+        """Stored noise, or fresh one for each latent: ``(N * K, 1, rows, columns)``, or what stands for that.
 
         The fresh noise of a seed differs from layer to layer, and is the same in windows as in the whole map.
         """
         if noise == "const":
-            return windows.constant(self.noise_const)
+            stored = windows.constant(self.noise_const)
+            return stored if len(windows) == 1 else stored.repeat(latents, 1, 1, 1)
         height, width = self.noise_const.shape
         seed = int(np.random.SeedSequence([int(noise), height, int(self.up)]).generate_state(1, np.uint64)[0] >> 1)
         random = torch.Generator().manual_seed(seed)
         fresh = torch.randn(latents, 1, height, width, generator=random).to(self.noise_const)
-        return windows.take(fresh).unflatten(0, (latents, -1))
+        return windows.take(fresh)
 
     def reads(self, windows: Windows) -> Windows:
         """The windows of the input from which those of the output can be computed."""
@@ -247,18 +277,8 @@ class ModulatedConvolution(nn.Module):
         return texels * inputs * outputs * 9 + (windows.texels * outputs * 16 if self.up else 0)
 
     def weight_energy(self) -> Tensor:
-        """Sum of the squares of each kernel, ``(outputs, inputs)``; kept while weights are frozen and stay as they are.
-
-        A change behind autograd's back (through ``weight.data``) goes unnoticed.
-        """
-        weight = self.weight
-        if weight.requires_grad or weight.is_inference() or torch.is_inference_mode_enabled():
-            return weight.square().sum(dim=(2, 3))
-        kept = self._energy
-        if kept is None or kept[0] is not weight or kept[1:3] != (weight._version, weight.data_ptr()):
-            kept = (weight, weight._version, weight.data_ptr(), weight.square().sum(dim=(2, 3)))
-            self._energy = kept
-        return kept[3]
+        """Sum of the squares of each kernel, ``(outputs, inputs)``; kept while weights are frozen and stay as they are."""
+        return self._kept("energy", self.weight, lambda weight: weight.square().sum(dim=(2, 3)))
 
 
 class ResidualSkip(nn.Module):
@@ -271,10 +291,13 @@ class ResidualSkip(nn.Module):
         self.weight = nn.Parameter(random_start(outputs, inputs, 1, 1))
         self.register_buffer("resample_filter", resample_filter())
         self.gain = math.sqrt(0.5) / math.sqrt(inputs)
+        self._kept = Kept()
 
     def forward(self, x: Tensor, windows: Windows, source: Windows) -> Tensor:
         """Windows ``source`` of the coarser map ``(N * K, inputs, h, h)`` to ``windows`` ``(N * K, outputs, s, s)``."""
-        y = upsample2(F.conv2d(x, self.weight * self.gain), self.resample_filter, windows, source)
+        weight = self._kept("weight", self.weight, lambda weight: weight * self.gain)
+        taps = self._kept("filter", self.resample_filter, gained)
+        y = upsample2(F.conv2d(x, weight), taps, windows, source)
         return windows.zero_beyond_edge(y)
 
 
@@ -295,13 +318,11 @@ class ToPlanes(nn.Module):
         With ``groups`` the K maps of a latent are so many runs of equal length, and those of run g get only the g-th
         part of the output channels.
         """
-        windows = len(x) // (len(w) * groups)
-        weight = self._modulated(w).unflatten(1, (1, groups, -1)).transpose(1, 2)
-        weight = weight.expand(-1, -1, windows, -1, -1).flatten(0, 2)
-        bias = self.bias.view(1, groups, 1, 1, -1).expand(len(w), -1, windows, -1, -1).flatten(0, 2)
-        texels = x.permute(0, 2, 3, 1).flatten(1, 2)
+        weight = self._modulated(w).unflatten(1, (groups, -1)).flatten(0, 1)  # (N * groups, outputs / groups, inputs)
+        bias = self.bias.view(groups, 1, -1).repeat(len(w), 1, 1)
+        texels = x.permute(0, 2, 3, 1).reshape(len(weight), -1, x.shape[1])  # of all maps of a group
         planes = clamped(torch.baddbmm(bias, texels, weight.transpose(1, 2)), self.clamp)
-        return planes.unflatten(1, x.shape[2:]).permute(0, 3, 1, 2)
+        return planes.reshape(len(x), *x.shape[2:], -1).permute(0, 3, 1, 2)
 
     def at_points(self, features: Tensor, w: Tensor) -> Tensor:
         """The same layer on ``(N, M, inputs)`` values at points: ``(N, M, outputs)``."""
@@ -316,7 +337,7 @@ class ToPlanes(nn.Module):
 
     def _modulated(self, w: Tensor) -> Tensor:
         style = self.affine(w) * self.style_gain
-        return self.weight[None, :, :, 0, 0] * style[:, None, :]
+        return self.weight.flatten(1) * style[:, None, :]
 
 
 class ModulatedLinear(nn.Module):
@@ -329,15 +350,19 @@ class ModulatedLinear(nn.Module):
         self.weight = nn.Parameter(random_start(outputs, inputs))
         self.bias = nn.Parameter(torch.zeros(outputs))
 
+    @property
+    def gain(self) -> float:
+        """Of the activation. It comes before it, with weights and bias: these are smaller than what they give."""
+        return ACTIVATION_GAIN if self.activate else 1.0
+
     def modulated(self, w: Tensor) -> Tensor:
-        """The weights that latent rows ``(N, w_dim)`` make: ``(N, outputs, inputs)``."""
+        """The weights that latent rows ``(N, w_dim)`` make, gain included: ``(N, outputs, inputs)``."""
         weight = self.weight * self.affine(w)[:, None, :]
-        return weight * (weight.square().sum(dim=2, keepdim=True) + DEMODULATION_EPSILON).rsqrt()
+        return weight * ((weight.square().sum(dim=2, keepdim=True) + DEMODULATION_EPSILON).rsqrt() * self.gain)
 
     def forward(self, x: Tensor, weight: Tensor) -> Tensor:
         """``(N, M, inputs)`` and :meth:`modulated` weights to ``(N, M, outputs)``."""
-        gain = ACTIVATION_GAIN if self.activate else 1.0
-        y = torch.baddbmm(self.bias.expand(len(weight), 1, -1), x, weight.transpose(1, 2), beta=gain, alpha=gain)
+        y = torch.baddbmm(self.bias, x, weight.transpose(1, 2), beta=self.gain)
         return leaky_relu(y) if self.activate else y
 
 

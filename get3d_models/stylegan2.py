@@ -19,11 +19,13 @@ from get3d_models.errors import InputError
 from get3d_models.feature_map import FeatureMap, windows_around
 from get3d_models.image_config import ImageConfig
 from get3d_models.layers import (
+    Kept,
     MappingNetwork,
     ModulatedConvolution,
     Noise,
     ResidualSkip,
     ToPlanes,
+    gained,
     laid_out,
     random_start,
     resample_filter,
@@ -73,17 +75,18 @@ class ImageBlock(nn.Module):
         if self.residual:
             self.skip = ResidualSkip(inputs, outputs)
         self.register_buffer("resample_filter", resample_filter())
+        self._kept = Kept()
 
     @property
     def convolutions(self) -> int:
         """How many rows of the latent the convolutions take."""
         return 1 if self.first else 2
 
-    def forward(self, x: Tensor | None, ws: Tensor, windows: Windows, noise: Noise) -> Tensor:
+    def forward(self, x: Tensor | None, rows: Sequence[Tensor], windows: Windows, noise: Noise) -> Tensor:
         """Activations ``(N * K, C, rows, columns)``, from those of the block before in the windows it :meth:`reads`."""
         if self.first or x is None:
-            return self.conv1(laid_out(self.const.expand(len(ws), -1, -1, -1)), ws[:, 0], windows, noise)
-        y = self.conv1(self.conv0(x, ws[:, 0], self.conv1.reads(windows), noise), ws[:, 1], windows, noise)
+            return self.conv1(laid_out(self.const.expand(len(rows[0]), -1, -1, -1)), rows[0], windows, noise)
+        y = self.conv1(self.conv0(x, rows[0], self.conv1.reads(windows), noise), rows[1], windows, noise)
         return y + self.skip(x, windows, self.reads(windows)) if self.residual else y
 
     def reads(self, windows: Windows) -> Windows:
@@ -94,7 +97,8 @@ class ImageBlock(nn.Module):
         """The image of the block before, doubled, plus what this one adds ``(N * K, channels, rows, columns)``."""
         added = self.torgb(x, w)
         if image is not None:
-            added = upsample2(image, self.resample_filter, windows, self.reads(windows)) + added
+            taps = self._kept("filter", self.resample_filter, gained)
+            added = upsample2(image, taps, windows, self.reads(windows)) + added
         return windows.zero_beyond_edge(added)
 
     def multiply_adds(self, windows: Windows) -> int:
@@ -126,7 +130,7 @@ class ImageSynthesis(nn.Module):
         """
         activations: list[Tensor] = []
         pictures: list[Tensor] = []
-        row, have = 0, windows[0]
+        rows, have = list(ws.unbind(1)), windows[0]  # by slices, the gradient of each would be a tensor of all rows
         x: Tensor | None = None
         image: Tensor | None = None
         for i, (block, here) in enumerate(zip(self.blocks, windows, strict=False)):
@@ -134,10 +138,10 @@ class ImageSynthesis(nn.Module):
             if needed != have:
                 x = None if x is None else needed.take(x)
                 image = None if image is None else needed.take(image)
-            x = block(x, ws[:, row:], here, noise)
-            row += block.convolutions
+            x = block(x, rows, here, noise)
+            rows = rows[block.convolutions :]
             if images and hasattr(block, "torgb"):
-                image = block.add_image(image, x, ws[:, row], here)
+                image = block.add_image(image, x, rows[0], here)
                 pictures.append(image)
             activations.append(x)
             have = here

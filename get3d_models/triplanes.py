@@ -12,7 +12,16 @@ from torch import Tensor, nn
 
 from get3d_models.devices import constant
 from get3d_models.errors import InputError
-from get3d_models.layers import ModulatedConvolution, ToPlanes, laid_out, random_start, resample_filter, upsample2
+from get3d_models.layers import (
+    Kept,
+    ModulatedConvolution,
+    ToPlanes,
+    gained,
+    laid_out,
+    random_start,
+    resample_filter,
+    upsample2,
+)
 from get3d_models.windows import Plan, Windows, plan
 
 # The two coordinates of a point that index each plane: (width, height) of xy, yz and xz.
@@ -74,19 +83,20 @@ class SynthesisBlock(nn.Module):
         self.togeo = ToPlanes(outputs, 3 * planes, w_dim, clamp)
         self.totex = ToPlanes(outputs, 3 * planes, w_dim, clamp)
         self.register_buffer("resample_filter", resample_filter())
+        self._kept = Kept()
 
     @property
     def geometry_rows(self) -> int:
         """How many rows of the geometry latent this block consumes."""
         return 2 if self.first else 3
 
-    def forward(self, x: Tensor | None, ws: Tensor, windows: Windows) -> Tensor:
+    def forward(self, x: Tensor | None, rows: Sequence[Tensor], windows: Windows) -> Tensor:
         """Activations ``(N * K, C, rows, columns)`` after this block's convolutions, from those of the block before."""
         if self.first:
-            x = laid_out(self.const.expand(len(ws), -1, -1, -1))
-            return self.conv1(x, ws[:, 0], windows)
-        x = self.conv0(x, ws[:, 0], self.conv1.reads(windows))
-        return self.conv1(x, ws[:, 1], windows)
+            x = laid_out(self.const.expand(len(rows[0]), -1, -1, -1))
+            return self.conv1(x, rows[0], windows)
+        x = self.conv0(x, rows[0], self.conv1.reads(windows))
+        return self.conv1(x, rows[1], windows)
 
     def reads(self, windows: Windows) -> Windows:
         """What must be known of the block before to compute these windows."""
@@ -95,7 +105,8 @@ class SynthesisBlock(nn.Module):
     def add_planes(self, planes: Tensor | None, added: Tensor, windows: Windows) -> Tensor:
         """The planes of the block before, doubled, plus what this one adds ``(N * K, c, rows, columns)``."""
         if planes is not None:
-            added = upsample2(planes, self.resample_filter, windows, self.reads(windows)) + added
+            taps = self._kept("filter", self.resample_filter, gained)
+            added = upsample2(planes, taps, windows, self.reads(windows)) + added
         return windows.zero_beyond_edge(added)
 
     def multiply_adds(self, windows: Windows, texture: bool) -> int:
@@ -150,18 +161,19 @@ class TriplaneSynthesis(nn.Module):
         """Geometry and texture planes in the ``requested`` windows, where each block computes its ``windows``."""
         state: list[Tensor | None] = [None, None, None]  # activations, geometry and texture planes of the block before
         have = windows[0]
-        row = 0
+        # Taken apart at once: by slices, the gradient of each row would be a tensor of all rows.
+        geometry_rows = list(ws_geometry.unbind(1))
+        texture_rows = [] if ws_texture is None else list(ws_texture.unbind(1))
         for i, (block, here) in enumerate(zip(self.blocks, windows, strict=True)):
             if i:
                 have = _narrow(state, have, block.reads(here))
-            rows = ws_geometry[:, row : row + block.geometry_rows]
-            row += block.geometry_rows
+            rows, geometry_rows = geometry_rows[: block.geometry_rows], geometry_rows[block.geometry_rows :]
             x, geometry, texture = state
             x = block(x, rows, here)
             groups = plane_groups(here)
-            geometry = block.add_planes(geometry, block.togeo(x, rows[:, -1], groups), here)
+            geometry = block.add_planes(geometry, block.togeo(x, rows[-1], groups), here)
             if ws_texture is not None:
-                texture = block.add_planes(texture, block.totex(x, ws_texture[:, i], groups), here)
+                texture = block.add_planes(texture, block.totex(x, texture_rows[i], groups), here)
             state, have = [x, geometry, texture], here
         state[0] = None
         _narrow(state, have, requested)

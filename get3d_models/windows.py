@@ -93,7 +93,7 @@ class Windows:
 
     def zero_beyond_edge(self, maps: Tensor) -> Tensor:
         """``(N * K, C, rows, columns)`` with zeros in the texels that lie outside the map."""
-        if self._inside.all():
+        if not self.reach_beyond_edge:
             return maps
         inside = torch.from_numpy(self._inside).to(maps.device, maps.dtype)
         return (maps.unflatten(0, (-1, len(self))) * inside[:, None]).flatten(0, 1)
@@ -111,12 +111,20 @@ class Windows:
         return torch.stack(cut).permute(0, 3, 1, 2)
 
     def repeat(self, rows: Tensor) -> Tensor:
-        """What belongs to each latent ``(N, ...)``, once for each of its windows: ``(N * K, ...)``."""
-        return rows if len(self) == 1 else rows.repeat_interleave(len(self), dim=0)
+        """What belongs to each latent ``(N, ...)``, once for each of its windows ``(N * K, ...)``; of one it stays one."""
+        return rows if len(self) == 1 or len(rows) == 1 else rows.repeat_interleave(len(self), dim=0)
 
     def constant(self, whole: Tensor) -> Tensor:
         """The windows of a map ``(H, W)`` that all latents share, to be added: ``(K, 1, rows, columns)`` or the map."""
         return whole if self.is_whole else self.take(whole[None, None])
+
+    @property
+    def reach_beyond_edge(self) -> bool:
+        """Whether a texel of a window lies outside the map."""
+        (height, width), (rows, columns) = self.map_size, self.size
+        return any(
+            row < 0 or column < 0 or row + rows > height or column + columns > width for row, column in self.corners
+        )
 
     @cached_property
     def _places(self) -> NDArray[np.int64]:
