@@ -277,7 +277,7 @@ class ModulatedConvolution(nn.Module):
         return texels * inputs * outputs * 9 + (windows.texels * outputs * 16 if self.up else 0)
 
     def weight_energy(self) -> Tensor:
-        """Sum of the squares of each kernel, ``(outputs, inputs)``; kept while weights are frozen and stay as they are."""
+        """Sum of the squares of each kernel, ``(outputs, inputs)``; kept while weights are frozen."""
         return self._kept("energy", self.weight, lambda weight: weight.square().sum(dim=(2, 3)))
 
 

@@ -111,7 +111,7 @@ class Windows:
         return torch.stack(cut).permute(0, 3, 1, 2)
 
     def repeat(self, rows: Tensor) -> Tensor:
-        """What belongs to each latent ``(N, ...)``, once for each of its windows ``(N * K, ...)``; of one it stays one."""
+        """What belongs to each latent ``(N, ...)``, once for each of its windows ``(N * K, ...)``; one serves all."""
         return rows if len(self) == 1 or len(rows) == 1 else rows.repeat_interleave(len(self), dim=0)
 
     def constant(self, whole: Tensor) -> Tensor:
