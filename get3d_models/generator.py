@@ -22,6 +22,7 @@ from get3d_models.flexicubes import (
     flexicubes_surface,
 )
 from get3d_models.layers import Decoder, MappingNetwork, ToPlanes
+from get3d_models.lookup import lookup, lookup_local, lookup_within
 from get3d_models.marching import fill_degenerate, marching_tetrahedra
 from get3d_models.shape import Shape
 from get3d_models.tetgrid import TetGrid, grid
@@ -30,9 +31,6 @@ from get3d_models.triplanes import (
     LocalTriplanes,
     Triplanes,
     TriplaneSynthesis,
-    lookup,
-    lookup_local,
-    lookup_within,
     window_of_box,
     windows_around,
 )
@@ -224,7 +222,7 @@ class Generator(nn.Module):
         :meth:`triplanes`, at a fraction of the cost if the points fill a small part of the box.
         """
         plan = self.local_plan(centers, radius, ws_texture is not None)
-        return self._planned_triplanes(ws_geometry, ws_texture, plan)
+        return self.planned_triplanes(ws_geometry, ws_texture, plan)
 
     def box_plan(self, lowest: Tensor, highest: Tensor, texture: bool = False) -> Plan:
         """What :meth:`box_triplanes` would compute. Raises InputError for an unusable box."""
@@ -235,9 +233,10 @@ class Generator(nn.Module):
     ) -> LocalTriplanes:
         """The parts of the planes that points of an axis-aligned box (corners ``(3,)``, world units) read; exact."""
         plan = self.box_plan(lowest, highest, ws_texture is not None)
-        return self._planned_triplanes(ws_geometry, ws_texture, plan)
+        return self.planned_triplanes(ws_geometry, ws_texture, plan)
 
-    def _planned_triplanes(self, ws_geometry: Tensor, ws_texture: Tensor | None, plan: Plan) -> LocalTriplanes:
+    def planned_triplanes(self, ws_geometry: Tensor, ws_texture: Tensor | None, plan: Plan) -> LocalTriplanes:
+        """What a plan of this generator's says, of latent rows ``(N, rows, w_dim)``."""
         used = ws_geometry[:, : self.config.plane_geometry_rows]
         used_texture = None if ws_texture is None else ws_texture[:, : len(self.config.channels)]
         return self.synthesis.local(used, used_texture, plan)

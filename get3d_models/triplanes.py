@@ -1,4 +1,4 @@
-"""Synthesis of the geometry and texture triplanes, and their features at points in space (GET3D, section 3.1)."""
+"""Synthesis of the geometry and texture triplanes (GET3D, section 3.1): whole, or what points in space need of them."""
 
 from __future__ import annotations
 
@@ -6,11 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from get3d_models.devices import constant
 from get3d_models.errors import InputError
 from get3d_models.layers import (
     Kept,
@@ -241,101 +238,3 @@ def _texels_between(
     """First and last texel that lookups between two coordinates read, along each axis; int64."""
     first, last = (texel_position(end, low, length, resolution) for end in (lowest, highest))
     return (first - ROUNDING_MARGIN).floor().long(), (last + ROUNDING_MARGIN).floor().long() + 1
-
-
-def lookup(planes: Tensor, points: Tensor, low: float, length: float) -> Tensor:
-    """Sum of the three planes' bilinear values at points.
-
-    planes ``(N, 3, C, R, R)``; points ``(N, M, 3)`` in world units; the box is [low, low + length]^3 and points outside
-    take the value at its border. As in the official lookup, texel centres are half a texel inside and zeros lie
-    outside the planes. Returns ``(N, M, C)``. Differentiable in the planes and in the points; the official system
-    detaches the points, so detach them to get its gradients.
-    """
-    return _sample(planes, _by_plane(plane_position(points, low, length)))
-
-
-def lookup_local(planes: LocalPlanes, points: Tensor, low: float, length: float) -> Tensor:
-    """What :func:`lookup` gives for points inside the windows; raises InputError where a point is in none of them."""
-    found = lookup_within(planes, points, low, length)
-    if found is None:
-        raise InputError("a point lies outside the windows of the local planes: ask for larger ones or whole planes")
-    return found
-
-
-def lookup_within(planes: LocalPlanes, points: Tensor, low: float, length: float) -> Tensor | None:
-    """As :func:`lookup_local`, and None where a point is outside the windows."""
-    if len(planes.windows) == len(PLANE_AXES):
-        return _lookup_one_window(planes, points, low, length)
-    position = _by_plane(texel_position(points, low, length, planes.windows.map_size[0]))  # (N, 3, M, 2)
-    place, inside = _places(planes.windows, position)
-    if not bool(inside.any(dim=2).all()):
-        return None
-    fraction = position - position.detach().floor()
-    choice = inside.to(torch.uint8).argmax(dim=2)
-    place = place.gather(3, choice[:, None, :, None, None].expand(-1, len(PLANE_AXES), -1, 1, 2)).squeeze(3)
-    return _gather(planes, choice, place, fraction)
-
-
-def _lookup_one_window(planes: LocalPlanes, points: Tensor, low: float, length: float) -> Tensor | None:
-    """The same where each plane has one window, with few operations: points are looked up dozens of times a step."""
-    (rows, columns), resolution = planes.windows.size, planes.windows.map_size[0]
-    dtype, device = points.dtype, points.device
-    before = tuple(((-column - 0.5, -row - 0.5),) for row, column in planes.windows.corners)
-    along = _by_plane(((points - low) / length).clamp(0.0, 1.0))
-    place = torch.add(constant(before, dtype, device), along, alpha=resolution)  # texels into the window
-    found = place.detach()
-    if not bool(((found >= 0) & (found <= constant((columns - 1, rows - 1), dtype, device))).all()):
-        return None
-    scale = constant((2 / columns, 2 / rows), dtype, device)
-    return _sample(planes.texels, torch.addcmul(constant((1 / columns - 1, 1 / rows - 1), dtype, device), place, scale))
-
-
-def _places(windows: Windows, position: Tensor) -> tuple[Tensor, Tensor]:
-    """For positions ``(N, 3, M, 2)`` the texel up and left in each window ``(N, 3, M, K, 2)``, and which hold it.
-
-    The second is ``(N, M, K)``: whether a point is inside the k-th window of every plane.
-    """
-    rows, columns = windows.size
-    size = constant((columns, rows), torch.int64, position.device)  # across, down, as positions are
-    first = tuple((column, row) for row, column in windows.corners)
-    corners = constant(first, torch.int64, position.device).unflatten(0, (len(PLANE_AXES), 1, -1))
-    place = position.detach().floor().long().unsqueeze(3) - corners
-    return place, ((place >= 0) & (place <= size - 2)).all(dim=4).all(dim=1)
-
-
-def _by_plane(position: Tensor) -> Tensor:
-    """Coordinates ``(N, M, 3)`` as (across, down) in each plane: ``(N, 3, M, 2)``."""
-    axes = constant(tuple(axis for plane in PLANE_AXES for axis in plane), torch.int64, position.device)
-    by_plane = position.index_select(2, axes).unflatten(2, (len(PLANE_AXES), 2)).transpose(1, 2)
-    return by_plane.contiguous()  # grid_sample takes five times as long for others
-
-
-def _sample(maps: Tensor, position: Tensor) -> Tensor:
-    """Sum over planes of maps ``(N, 3, C, rows, columns)`` at ``(N, 3, M, 2)`` in [-1, 1] from edge to edge."""
-    sampled = F.grid_sample(
-        maps.flatten(0, 1),
-        position.flatten(0, 1).unsqueeze(2),
-        mode="bilinear",
-        padding_mode="zeros",
-        align_corners=False,
-    )
-    return sampled.squeeze(3).unflatten(0, maps.shape[:2]).sum(dim=1).transpose(1, 2)
-
-
-def _gather(planes: LocalPlanes, choice: Tensor, place: Tensor, fraction: Tensor) -> Tensor:
-    """The same where points have windows of their own, which grid_sample does not know: ``(N, M, C)``.
-
-    ``choice (N, M)`` is each point's window, ``place`` the texel in it up and left of the point, ``fraction`` the part
-    of the way to the next texel, both ``(N, 3, M, 2)`` as (across, down).
-    """
-    columns = planes.windows.size[1]
-    maps = torch.arange(planes.texels.shape[:2].numel(), device=choice.device).view(len(choice), len(PLANE_AXES), -1)
-    chosen = maps.gather(2, choice[:, None].expand(-1, len(PLANE_AXES), -1))
-    texel = (chosen * planes.windows.size[0] + place[..., 1]) * columns + place[..., 0]  # (N, 3, M)
-    right, below = fraction.unbind(3)
-    above, left = 1 - below, 1 - right
-    weights = torch.stack([above * left, above * right, below * left, below * right], dim=3)
-    offsets = constant((0, 1, columns, columns + 1), torch.int64, choice.device)
-    table = planes.texels.movedim(2, 4).flatten(0, 3)
-    values = F.embedding(texel[..., None] + offsets, table)  # (N, 3, M, 4, C)
-    return (values * weights[..., None]).sum(dim=3).sum(dim=1)

@@ -26,7 +26,8 @@ def nearest_feature(
         candidates = expected[:, None] + offsets[order]
         flat = field.snap(candidates.flatten(0, 1))
         features = torch.cat([field.features(p) for p in flat.split(chunk)]).unflatten(0, candidates.shape[:2])
-        error = (features - reference[:, None]).norm(p=norm, dim=2)
+        difference = features - reference[:, None]
+        error = difference.abs().sum(dim=2) if norm == 1 else difference.norm(p=norm, dim=2)
         # A candidate that had to be put far away to lie on the surface is no candidate of this neighbourhood, nor is
         # one whose features overflowed: argmin would take not-a-number for the least.
         reach = offsets.norm(dim=1).max()

@@ -58,6 +58,8 @@ class Dragging:
         if earlier is not None:
             settled = torch.tensor(earlier.settled, dtype=torch.float32, device=self.subject.start.device)
             past = Past(self.subject.moved_rows(earlier.home), settled)
+        size = sum(parameter.numel() for parameter in kind.generator.parameters())
+        self.small = kind.generator.device.type == "cpu" and size < SMALL_GENERATOR
         self.drag = Drag(self.subject, handles, targets, settings, hold, past)
         self.result = DragResult(
             settings=settings_used(settings, self.drag),
@@ -87,9 +89,7 @@ class Dragging:
 
     def _threads(self) -> AbstractContextManager[None]:
         """One thread for small generators: two save nothing, and wait for each other where something else runs."""
-        size = sum(parameter.numel() for parameter in self.kind.generator.parameters())
-        small = self.kind.generator.device.type == "cpu" and size < SMALL_GENERATOR
-        return one_thread() if small else nullcontext()
+        return one_thread() if self.small else nullcontext()
 
     def unpack(self, step: DragStep) -> Any:
         """All latents, on the CPU, of a step's moved rows."""

@@ -38,8 +38,10 @@ class SurfaceField:
         self.needed_texture = self.ws_texture if "texture" in subject.feature_planes else None
         self.local: LocalTriplanes | None = None
         generator, texture = self.generator, self.needed_texture
-        if math.isfinite(radius) and generator.local_plan(centers, radius, texture is not None).worth_it:
-            self.local = generator.local_triplanes(self.ws_geometry, centers, radius, texture)
+        if math.isfinite(radius):
+            plan = generator.local_plan(centers, radius, texture is not None)
+            if plan.worth_it:
+                self.local = generator.planned_triplanes(self.ws_geometry, texture, plan)
 
     @cached_property
     def whole(self) -> Triplanes:
@@ -117,7 +119,7 @@ class SurfaceField:
             places = found[moving].requires_grad_(True)
             with torch.enable_grad():
                 level = self.signed(places, detached=True)
-                (slope,) = torch.autograd.grad(level.sum(), places)
+                (slope,) = torch.autograd.grad(level, places, torch.ones_like(level))
             step = level.detach()[:, None] * slope / slope.square().sum(dim=1, keepdim=True).clamp_min(1e-6)
             far = step.norm(dim=1, keepdim=True)
             step = step * (length * LONGEST_STEP / far.clamp_min(length * LONGEST_STEP))

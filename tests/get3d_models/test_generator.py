@@ -18,7 +18,7 @@ from torch import Tensor
 from get3d_models import Generator, GeneratorConfig, InputError, Latents, Shape
 from get3d_models import generator as generator_module
 from get3d_models.layers import gained, resample_filter, upsample2
-from get3d_models.triplanes import lookup
+from get3d_models.lookup import lookup
 from get3d_models.windows import Windows
 
 CONFIG = GeneratorConfig(

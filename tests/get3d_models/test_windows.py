@@ -203,7 +203,7 @@ def test_detached_planes_have_the_same_values_and_no_graph() -> None:
     planes = generator.local_triplanes(latents(generator, 3)[0], places, 0.01).geometry
     features = generator.features(planes.detach(), places[None])
     assert not features.requires_grad
-    assert torch.equal(features, generator.features(planes, places[None]).detach())
+    assert relative(features, generator.features(planes, places[None]).detach()) <= 1e-6
 
 
 def test_weights_that_train_get_the_same_gradients_from_windows() -> None:
