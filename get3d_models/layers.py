@@ -319,7 +319,8 @@ class ToPlanes(nn.Module):
         part of the output channels.
         """
         weight = self._modulated(w).unflatten(1, (groups, -1)).flatten(0, 1)  # (N * groups, outputs / groups, inputs)
-        bias = self.bias.view(groups, 1, -1).repeat(len(w), 1, 1)
+        bias = self.bias.view(groups, 1, -1)
+        bias = bias if len(w) == 1 or groups == 1 else bias.repeat(len(w), 1, 1)
         texels = x.permute(0, 2, 3, 1).reshape(len(weight), -1, x.shape[1])  # of all maps of a group
         planes = clamped(torch.baddbmm(bias, texels, weight.transpose(1, 2)), self.clamp)
         return planes.reshape(len(x), *x.shape[2:], -1).permute(0, 3, 1, 2)

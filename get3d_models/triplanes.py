@@ -5,7 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from get3d_models.errors import InputError
@@ -25,6 +28,8 @@ from get3d_models.windows import Plan, Windows, plan
 PLANE_AXES = ((0, 1), (1, 2), (0, 2))
 # Windows are enlarged by this many texels, far more than rounding can move a point and far less than changes the cost.
 ROUNDING_MARGIN = 1e-3
+
+Coordinates = TypeVar("Coordinates", Tensor, NDArray[np.float64])
 
 
 @dataclass(frozen=True)
@@ -198,12 +203,12 @@ def _narrow(state: list[Tensor | None], have: Windows, needed: Windows) -> Windo
     return needed
 
 
-def plane_position(points: Tensor, low: float, length: float) -> Tensor:
+def plane_position(points: Coordinates, low: float, length: float) -> Coordinates:
     """World coordinates (any shape) clamped to the box and scaled to [-1, 1], edge to edge."""
-    return ((points - low) / length).clamp(0.0, 1.0) * 2.0 - 1.0
+    return ((points - low) / length).clip(0.0, 1.0) * 2.0 - 1.0
 
 
-def texel_position(points: Tensor, low: float, length: float, resolution: int) -> Tensor:
+def texel_position(points: Coordinates, low: float, length: float, resolution: int) -> Coordinates:
     """World coordinates (any shape) in texels, the centre of the first being 0; as grid_sample reckons it."""
     return ((plane_position(points, low, length) + 1.0) * resolution - 1.0) / 2.0
 
@@ -212,10 +217,10 @@ def windows_around(centers: Tensor, radius: float, low: float, length: float, re
     """The texels that points within ``radius`` of ``centers`` (K, 3) read, of each plane in turn: 3 K windows."""
     if centers.ndim != 2 or centers.shape[1] != 3 or len(centers) == 0:
         raise InputError(f"the centres of windows have shape {tuple(centers.shape)}; give at least one, as (K, 3)")
-    if not bool(centers.isfinite().all()) or not (math.isfinite(radius) and radius >= 0):
+    places = _on_processor(centers)
+    if not np.isfinite(places).all() or not (math.isfinite(radius) and radius >= 0):
         raise InputError("the centres of windows and their radius must be finite, and the radius not negative")
-    centers = centers.detach().double()
-    first, last = _texels_between(centers - radius, centers + radius, low, length, resolution)
+    first, last = _texels_between(places - radius, places + radius, low, length, resolution)
     corners = [(row, column) for across, down in PLANE_AXES for row, column in first[:, [down, across]].tolist()]
     size = int((last - first).max()) + 1
     return Windows((resolution, resolution), (size, size), tuple(corners))
@@ -225,16 +230,22 @@ def window_of_box(lowest: Tensor, highest: Tensor, low: float, length: float, re
     """The texels that points of the box from ``lowest`` to ``highest`` (3,) read: one window for all planes."""
     if lowest.shape != (3,) or highest.shape != (3,) or not bool((lowest <= highest).all()):
         raise InputError("a box is given by its lowest and its highest corner, three finite coordinates each")
-    first, last = _texels_between(lowest.detach().double(), highest.detach().double(), low, length, resolution)
+    first, last = _texels_between(_on_processor(lowest), _on_processor(highest), low, length, resolution)
     across, down = ([axes[i] for axes in PLANE_AXES] for i in (0, 1))
     top, left = int(first[down].min()), int(first[across].min())
     size = (int(last[down].max()) - top + 1, int(last[across].max()) - left + 1)
     return Windows((resolution, resolution), size, ((top, left),))
 
 
+def _on_processor(points: Tensor) -> NDArray[np.float64]:
+    """Few numbers are reckoned with there in a fraction of the time."""
+    return points.detach().cpu().double().numpy()
+
+
 def _texels_between(
-    lowest: Tensor, highest: Tensor, low: float, length: float, resolution: int
-) -> tuple[Tensor, Tensor]:
-    """First and last texel that lookups between two coordinates read, along each axis; int64."""
+    lowest: NDArray[np.float64], highest: NDArray[np.float64], low: float, length: float, resolution: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """First and last texel that lookups between two coordinates read, along each axis."""
     first, last = (texel_position(end, low, length, resolution) for end in (lowest, highest))
-    return (first - ROUNDING_MARGIN).floor().long(), (last + ROUNDING_MARGIN).floor().long() + 1
+    first, last = np.floor(first - ROUNDING_MARGIN), np.floor(last + ROUNDING_MARGIN) + 1
+    return first.astype(np.int64), last.astype(np.int64)
