@@ -37,7 +37,9 @@ from get3d_models.triplanes import (
 from get3d_models.windows import Plan
 
 RGB_CLAMP = 256.0
-PLANE_FEATURES_PER_CHUNK = 1 << 17
+DECODED_AT_ONCE = {"cpu": 1 << 14}
+"""Points by the device; elsewhere many more"""
+AnyPlanes = Tensor | LocalPlanes | LocalTriplanes
 
 
 @dataclass(frozen=True)
@@ -241,7 +243,7 @@ class Generator(nn.Module):
         used_texture = None if ws_texture is None else ws_texture[:, : len(self.config.channels)]
         return self.synthesis.local(used, used_texture, plan)
 
-    def features(self, planes: Tensor | LocalPlanes | LocalTriplanes, points: Tensor) -> Tensor:
+    def features(self, planes: AnyPlanes, points: Tensor) -> Tensor:
         """Summed triplane features ``(N, M, C)`` at world points ``(N, M, 3)``; of local triplanes the geometry's.
 
         Raises InputError where local planes do not reach a point.
@@ -303,13 +305,26 @@ class Generator(nn.Module):
         raw = self.raw_colors(self.texture_features(self.features(planes, points), ws_texture), ws_texture)
         return ((raw + 1) / 2).clamp(0, 1)
 
+    def parts(self, points: Tensor) -> tuple[Tensor, ...]:
+        """Points ``(M, 3)`` a few thousand at a time: what is decoded of so many stays in a processor's cache."""
+        return points.split(DECODED_AT_ONCE.get(points.device.type, 1 << 17))
+
+    def field_at(self, planes: AnyPlanes, ws_geometry: Tensor, points: Tensor) -> Tensor:
+        """The signed field ``(M,)`` of one shape at many points ``(M, 3)``, which local planes must reach."""
+        decoders = self.geometry_decoders(ws_geometry)
+        found = [self.signed_distance(self.features(planes, p[None]), decoders)[0] for p in self.parts(points)]
+        return torch.cat(found)
+
+    def deformation_at(self, planes: AnyPlanes, ws_geometry: Tensor, points: Tensor) -> Tensor:
+        """The deformation ``(M, 3)`` of one shape at many points ``(M, 3)``, which local planes must reach."""
+        decoders = self.geometry_decoders(ws_geometry)
+        found = [self.deformation(self.features(planes, p[None]), decoders)[0] for p in self.parts(points)]
+        return torch.cat(found)
+
     def grid_fields(self, planes: Tensor, ws_geometry: Tensor) -> tuple[Tensor, Tensor]:
         """Signed field ``(V,)`` and deformation ``(V, 3)`` of one shape at every vertex of the grid."""
-        parts = []
-        for points in self.grid.vertices.split(PLANE_FEATURES_PER_CHUNK):
-            features = self.features(planes, points[None])
-            parts.append((self.signed_distance(features, ws_geometry)[0], self.deformation(features, ws_geometry)[0]))
-        return torch.cat([p[0] for p in parts]), torch.cat([p[1] for p in parts])
+        points = self.grid.vertices
+        return self.field_at(planes, ws_geometry, points), self.deformation_at(planes, ws_geometry, points)
 
     def check_surface(self) -> None:
         """Raise InputError where no surface can be extracted: of FlexiCubes where kaolin is missing. Takes no time."""
@@ -317,16 +332,25 @@ class Generator(nn.Module):
             flexicubes_class()
 
     def surface(
-        self, planes: Tensor | LocalPlanes | LocalTriplanes, ws_geometry: Tensor, field: Tensor, deformation: Tensor
+        self, planes: AnyPlanes, ws_geometry: Tensor, field: Tensor, near: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """The mesh of one shape's field ``(V,)`` and deformation ``(V, 3)`` at every vertex of the grid.
+        """The mesh of one shape's field ``(V,)`` at every vertex of the grid; these are deformed where it matters.
 
-        Vertices ``(M, 3)`` and faces ``(F, 3)`` int64, counter-clockwise seen from outside. ``planes``, which only
-        FlexiCubes reads, must reach the surface. Raises InputError for FlexiCubes where kaolin is missing.
+        Vertices ``(M, 3)`` and faces ``(F, 3)`` int64, counter-clockwise seen from outside. ``planes`` must reach the
+        surface; if that is not every vertex of the grid, ``near (V,) bool`` says which. Raises InputError for
+        FlexiCubes where kaolin is missing.
         """
         found = self.grid
         if isinstance(found, TetGrid):
-            return marching_tetrahedra(found, fill_degenerate(found, field[None])[0], found.vertices + deformation)
+
+            def deformed(used: Tensor) -> Tensor:
+                places = found.vertices[used]
+                return places + self.deformation_at(planes, ws_geometry, places)
+
+            return marching_tetrahedra(found, fill_degenerate(found, field[None])[0], deformed)
+        deformation = torch.zeros_like(found.vertices)
+        reached = slice(None) if near is None else near
+        deformation[reached] = self.deformation_at(planes, ws_geometry, found.vertices[reached])
         places = found.vertices
 
         def weights_at(corners: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import weakref
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -21,10 +22,13 @@ from get3d_models.marching_kernels import Kernels, Tables
 from get3d_models.tetgrid import TET_EDGES, TetGrid
 
 
-def marching_tetrahedra(grid: TetGrid, sdf: Tensor, vertices: Tensor | None = None) -> tuple[Tensor, Tensor]:
+def marching_tetrahedra(
+    grid: TetGrid, sdf: Tensor, vertices: Tensor | Callable[[Tensor], Tensor] | None = None
+) -> tuple[Tensor, Tensor]:
     """The zero surface of `sdf` (V,) as mesh vertices (M, 3), in the grid's units, and faces (F, 3) int64.
 
-    `vertices` (V, 3) are the (deformed) places of the grid's vertices, the grid's own by default. Gradients flow to
+    `vertices` (V, 3) are the (deformed) places of the grid's vertices, the grid's own by default; or a function that
+    tells those of some vertices, numbers (K,) int64 to (K, 3): only the ends of cut edges matter. Gradients flow to
     `sdf` and `vertices`; which edges are cut has none. A field that is positive nowhere or everywhere has no surface:
     zero vertices and zero faces (`fill_degenerate` is GET3D's remedy). The surface is closed unless it runs into the
     boundary of the grid, where it is open.
@@ -32,19 +36,32 @@ def marching_tetrahedra(grid: TetGrid, sdf: Tensor, vertices: Tensor | None = No
     On the CPU a numba kernel does the discrete part, elsewhere (or without numba) torch does, with the same result.
     Raises InputError for wrong shapes, and for NaN or infinite values.
     """
-    points = grid.vertices if vertices is None else vertices
+    points = vertices if isinstance(vertices, Tensor) else grid.vertices
     _check(grid, sdf, points)
     kernels = marching_kernels.kernels() if grid.device.type == "cpu" else None
-    if kernels is None or sdf.dtype != points.dtype or sdf.dtype not in (torch.float32, torch.float64):
+    if kernels is None:
         cut, faces = cut_surface_by_torch(grid, sdf.detach() > 0)
-        mesh = interpolate_by_torch(sdf, points, grid.edges[cut])
     else:
         occupied = (sdf.detach().numpy() > 0).view(np.uint8)
         cut, faces = map(torch.from_numpy, kernels.surface(_tables(grid), occupied, triangle_table()))
+    if callable(vertices):
+        points = _only_ends(grid, cut, vertices)
+    if kernels is None or sdf.dtype != points.dtype or sdf.dtype not in (torch.float32, torch.float64):
+        mesh = interpolate_by_torch(sdf, points, grid.edges[cut])
+    else:
         mesh = _Interpolate.apply(sdf, points, cut, (grid, kernels))
     if not _all_finite(mesh):
         raise InputError("the grid's deformed vertices hold NaN or infinite numbers; give finite positions")
     return mesh, faces
+
+
+def _only_ends(grid: TetGrid, cut: Tensor, places: Callable[[Tensor], Tensor]) -> Tensor:
+    """Where the ends of the cut edges are, in a tensor (V, 3) of all vertices; the others are anywhere."""
+    is_end = torch.zeros(len(grid.vertices), dtype=torch.bool, device=grid.device)
+    is_end[grid.edges[cut].reshape(-1)] = True
+    used = is_end.nonzero()[:, 0]
+    found = places(used)
+    return found.new_empty(grid.vertices.shape).index_put((used,), found)
 
 
 def interpolate_by_torch(sdf: Tensor, points: Tensor, ends: Tensor) -> Tensor:

@@ -41,21 +41,21 @@ class SurfaceRefresh:
             ws, texture = ws_geometry[None], None if ws_texture is None else ws_texture[None]
             found = None if full else self._near(ws, texture)
             self.was_full = found is None
-            self.planes, self._field, deformation = found or self._everywhere(ws, texture)
-            surface = self.generator.surface(_geometry(self.planes), ws, self._field, deformation)
+            self.planes, self._field, near = found or self._everywhere(ws, texture)
+            surface = self.generator.surface(_geometry(self.planes), ws, self._field, near)
             self._surface = surface[0]
             return surface
 
     def remember(self, shape: Shape) -> None:
         """Let the next surface be sought near that of a shape of the same generator."""
-        self._field, self._surface = shape.grid_fields[0], shape.vertices
+        self._field, self._surface = shape.grid_field, shape.vertices
 
-    def _everywhere(self, ws: Tensor, texture: Tensor | None) -> tuple[Triplanes, Tensor, Tensor]:
+    def _everywhere(self, ws: Tensor, texture: Tensor | None) -> tuple[Triplanes, Tensor, None]:
         planes = self.generator.triplanes(ws, texture)
-        return planes, *self.generator.grid_fields(planes.geometry, ws)
+        return planes, self.generator.field_at(planes.geometry, ws, self.generator.grid.vertices), None
 
     def _near(self, ws: Tensor, texture: Tensor | None) -> tuple[Triplanes | LocalTriplanes, Tensor, Tensor] | None:
-        """Planes, field ``(V,)`` and deformation ``(V, 3)``, new near the last surface; None if that will not do."""
+        """Planes, field ``(V,)``, new near the last surface, and where that is; None if that will not do."""
         generator, last, surface = self.generator, self._field, self._surface
         if last is None or surface is None or len(surface) == 0 or not bool((last > 0).any()):
             return None
@@ -63,14 +63,11 @@ class SurfaceRefresh:
         near, inner = (self._around(surface, cells) for cells in (MARGIN_CELLS + 1, MARGIN_CELLS))
         points = vertices[near]
         planes = self._planes(ws, texture, points)
-        features = generator.features(_geometry(planes), points[None])
-        field = generator.signed_distance(features, ws)[0]
+        field = generator.field_at(_geometry(planes), ws, points)
         changed = (field > 0) != (last[near] > 0)
         if not bool((field > 0).any()) or bool(changed[~inner[near]].any()):
             return None
-        deformation = torch.zeros_like(vertices)
-        deformation[near] = generator.deformation(features, ws)[0]
-        return planes, last.masked_scatter(near, field), deformation
+        return planes, last.masked_scatter(near, field), near
 
     def _planes(self, ws: Tensor, texture: Tensor | None, points: Tensor) -> Triplanes | LocalTriplanes:
         """Planes that reach the points ``(M, 3)``: of their box, if that pays."""

@@ -40,13 +40,14 @@ class Shape:
         generator = self.generator
         with torch.no_grad():
             generator.check_surface()  # before the work, not after it
-            return generator.surface(self.planes.geometry, self.latents.geometry[None], *self.grid_fields)
+            return generator.surface(self.planes.geometry, self.latents.geometry[None], self.grid_field)
 
     @cached_property
-    def grid_fields(self) -> tuple[Tensor, Tensor]:
-        """Signed field ``(V,)`` and deformation ``(V, 3)`` at every vertex of the generator's grid."""
+    def grid_field(self) -> Tensor:
+        """The signed field ``(V,)`` at every vertex of the generator's grid."""
+        generator = self.generator
         with torch.no_grad():
-            return self.generator.grid_fields(self.planes.geometry, self.latents.geometry[None])
+            return generator.field_at(self.planes.geometry, self.latents.geometry[None], generator.grid.vertices)
 
     @property
     def vertices(self) -> Tensor:
@@ -96,10 +97,8 @@ class Shape:
         assert texture is not None
         points = torch.as_tensor(points, dtype=torch.float32, device=self.generator.device)
         with torch.no_grad():
-            parts = [
-                self.generator.colors(texture, self.latents.texture[None], p[None])[0] for p in points.split(1 << 17)
-            ]
-            return torch.cat(parts) if parts else points
+            generator, latent = self.generator, self.latents.texture[None]
+            return torch.cat([generator.colors(texture, latent, p[None])[0] for p in generator.parts(points)])
 
     def signed_distance(self, points: Tensor) -> Tensor:
         """The generator's signed field at world points: ``(N, 3) -> (N,)``; positive inside, not metric."""

@@ -337,7 +337,7 @@ def test_a_step_makes_the_triplanes_once(
 
         return call
 
-    for owner, name in ((small_quadruped.synthesis, "forward"), (small_quadruped, "local_triplanes")):
+    for owner, name in ((small_quadruped.synthesis, "forward"), (small_quadruped, "planned_triplanes")):
         monkeypatch.setattr(owner, name, counted(name, getattr(owner, name)))
     settings = DragSettings(method=method, max_steps=4)
     steps = list(Drag(subject, handle, handle + 0.2, settings))

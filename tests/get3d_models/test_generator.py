@@ -299,7 +299,7 @@ def test_fields_on_the_grid_do_not_depend_on_how_it_is_cut_into_chunks(monkeypat
     planes = generator.triplanes(geometry).geometry
     sdf, deformation = generator.grid_fields(planes, geometry)
     assert sdf.shape == (len(generator.grid.vertices),) and deformation.shape == generator.grid.vertices.shape
-    monkeypatch.setattr(generator_module, "PLANE_FEATURES_PER_CHUNK", 97)
+    monkeypatch.setitem(generator_module.DECODED_AT_ONCE, "cpu", 97)
     for whole, parts in zip((sdf, deformation), generator.grid_fields(planes, geometry), strict=True):
         assert torch.allclose(whole, parts, rtol=0, atol=1e-6)
 
