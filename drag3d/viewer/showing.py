@@ -20,7 +20,7 @@ from drag3d.viewer.replies import ImageShown, Reply, ShapeShown
 AHEAD = 2
 """Versions that the window may not have drawn yet while the next is made"""
 LEAST_INTERVAL = 1 / 15
-SHARE = 1 / 4
+SHARE = 1 / 5
 """Of the time of a drag, at most, is spent on showing it"""
 
 
