@@ -31,8 +31,12 @@ class Field(Protocol):
         """The implicit function whose zero set is the subject's surface, ``(M,)``; None for subjects without one."""
         ...
 
-    def snap(self, points: Tensor) -> Tensor:
-        """The nearest places where a handle may be ``(M, D)``: the surface, the pixels inside the image. Detached."""
+    def snap(self, points: Tensor, bounds: tuple[Tensor, Tensor] | None = None) -> Tensor:
+        """The nearest places where a handle may be ``(M, D)``: the surface, the pixels inside the image. Detached.
+
+        Of what leaves the ``bounds``, lowest and highest coordinates ``(M, D)``, nobody wants to know where it ends: it
+        may be left at them, so that no more than windows need to be computed.
+        """
         ...
 
 

@@ -7,8 +7,9 @@ from torch import Tensor
 
 from drag3d.core.subject import Field
 
-FARTHEST = 1.5
+FARTHEST = 1.25
 """Radii of the search from its centre, beyond which a candidate that was put onto a surface does not count"""
+ROUNDING = 1e-3
 
 
 def nearest_feature(
@@ -24,15 +25,16 @@ def nearest_feature(
     with torch.no_grad():
         order = offsets.norm(dim=1).argsort()
         candidates = expected[:, None] + offsets[order]
-        flat = field.snap(candidates.flatten(0, 1))
+        # A candidate that had to be put far away to lie on the surface is no candidate of this neighbourhood.
+        farthest = FARTHEST * offsets.norm(dim=1).max()
+        low, high = ((expected + far)[:, None].expand_as(candidates) for far in (-farthest, farthest))
+        flat = field.snap(candidates.flatten(0, 1), (low.flatten(0, 1), high.flatten(0, 1)))
         features = torch.cat([field.features(p) for p in flat.split(chunk)]).unflatten(0, candidates.shape[:2])
         difference = features - reference[:, None]
         error = difference.abs().sum(dim=2) if norm == 1 else difference.norm(p=norm, dim=2)
-        # A candidate that had to be put far away to lie on the surface is no candidate of this neighbourhood, nor is
-        # one whose features overflowed: argmin would take not-a-number for the least.
-        reach = offsets.norm(dim=1).max()
+        # Nor is one whose features overflowed: argmin would take not-a-number for the least.
         placed = flat.unflatten(0, candidates.shape[:2])
-        near = (placed - expected[:, None]).norm(dim=2) <= FARTHEST * reach
+        near = (placed - expected[:, None]).norm(dim=2) <= (1 - ROUNDING) * farthest
         error = torch.where(near & ~error.isnan(), error, torch.inf)
         best = error.argmin(dim=1)
         rows = torch.arange(len(expected), device=expected.device)

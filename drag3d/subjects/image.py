@@ -70,7 +70,7 @@ class ImageField:
         """None: an image has no surface."""
         return None
 
-    def snap(self, points: Tensor) -> Tensor:
+    def snap(self, points: Tensor, bounds: tuple[Tensor, Tensor] | None = None) -> Tensor:
         """The nearest places in the image ``(M, 2)``; detached."""
         return points.detach().clamp_min(0).minimum(self.subject.last_pixel)
 

@@ -17,8 +17,10 @@ from get3d_models.triplanes import LocalTriplanes, Triplanes
 
 LATENTS_MOVED = ("geometry", "texture", "both")
 NEWTON_STEPS = 4
-LONGEST_STEP, CONVERGED = 1 / 32, 1e-5
+LONGEST_STEP, CONVERGED = 1 / 32, 1e-4
 """Of Newton's steps onto the surface, in edges of the box: a longer one is cut, after a shorter one a point is there"""
+WORTH_TAKING_OUT = 0.75
+"""If fewer of the points are still on their way, the others rest"""
 REST_POINTS = 1024
 PAPER_RATE = 0.02
 HOLD_WEIGHT = 8.0
@@ -110,24 +112,37 @@ class SurfaceField:
         features = self._features("geometry", points, detached)[None]  # anew: it may lie outside the windows now
         return generator.signed_distance(features, decoders)[0]
 
-    def snap(self, points: Tensor) -> Tensor:
-        """The surface points that Newton's method finds along the field's gradient from ``(M, 3)``; detached."""
+    def snap(self, points: Tensor, bounds: tuple[Tensor, Tensor] | None = None) -> Tensor:
+        """The surface points that Newton's method finds along the field's gradient from ``(M, 3)``; detached.
+
+        A point that comes to the bounds is left there; so it is at the faces of the box.
+        """
         low, length = self.generator.box
-        found = points.detach().clone()
-        moving = torch.arange(len(found), device=found.device)
+        lowest, highest = (points.new_full((1, 3), end) for end in (low, low + length))
+        if bounds is not None:
+            lowest, highest = bounds[0].maximum(lowest), bounds[1].minimum(highest)
+        found = places = points.detach().clone()
+        rows: Tensor | None = None  # of `found` that `places` are, where these are not all
         for _ in range(NEWTON_STEPS):
-            places = found[moving].requires_grad_(True)
+            places.requires_grad_(True)
             with torch.enable_grad():
                 level = self.signed(places, detached=True)
                 (slope,) = torch.autograd.grad(level, places, torch.ones_like(level))
-            step = level.detach()[:, None] * slope / slope.square().sum(dim=1, keepdim=True).clamp_min(1e-6)
-            far = step.norm(dim=1, keepdim=True)
-            step = step * (length * LONGEST_STEP / far.clamp_min(length * LONGEST_STEP))
-            found[moving] = (places.detach() - step).clamp(low, low + length)
-            moving = moving[far[:, 0] > length * CONVERGED]
-            if len(moving) == 0:
+            level, places = level.detach(), places.detach()
+            ratio = level / torch.linalg.vecdot(slope, slope).clamp_min(1e-6)  # steps are that many slopes
+            squared = ratio * level  # length of the step
+            ratio = ratio * (squared.reciprocal().sqrt() * (length * LONGEST_STEP)).clamp_max(1.0)
+            places = torch.addcmul(places, ratio[:, None], slope, value=-1).clamp(lowest, highest)
+            going = squared > (length * CONVERGED) ** 2
+            count = int(going.sum())
+            if count < WORTH_TAKING_OUT * len(going):
+                found = places if rows is None else found.index_copy(0, rows, places)
+                rows = going.nonzero()[:, 0] if rows is None else rows[going]
+                places = places[going]
+                lowest, highest = (ends[going] if len(ends) > 1 else ends for ends in (lowest, highest))
+            if count == 0:
                 break
-        return found
+        return places if rows is None else found.index_copy(0, rows, places)
 
 
 class ManyShapes:

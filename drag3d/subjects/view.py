@@ -131,7 +131,7 @@ class ViewField:
         """None: in the picture a surface is what is seen, not a curve."""
         return None
 
-    def snap(self, points: Tensor) -> Tensor:
+    def snap(self, points: Tensor, bounds: tuple[Tensor, Tensor] | None = None) -> Tensor:
         """The nearest pixels ``(M, 2)`` that show the surface; detached."""
         return self.sight.onto(points)
 

@@ -14,7 +14,8 @@ class PlainField:
     """Any functions as features and as the place where handles may be."""
 
     def __init__(self, features, snap=lambda points: points):  # type: ignore[no-untyped-def]
-        self.features, self.snap = features, snap
+        self.features = features
+        self.snap = lambda points, bounds=None: snap(points)
 
     def level(self, points: Tensor) -> None:
         return None

@@ -61,7 +61,7 @@ class WarpedField:
     def level(self, points: Tensor) -> Tensor | None:
         return None if self.normal is None else (self._unwarped(points) - self.center) @ self.normal
 
-    def snap(self, points: Tensor) -> Tensor:
+    def snap(self, points: Tensor, bounds: tuple[Tensor, Tensor] | None = None) -> Tensor:
         return points.detach()
 
 
@@ -91,7 +91,7 @@ class ToyField:
             return None
         return (BLOB - (points[:, None] - self.subject.centers - self.shifts).norm(dim=2)).amax(dim=1)
 
-    def snap(self, points: Tensor) -> Tensor:
+    def snap(self, points: Tensor, bounds: tuple[Tensor, Tensor] | None = None) -> Tensor:
         if not self.subject.solid:
             return points.detach()
         centers = (self.subject.centers + self.shifts).detach()
