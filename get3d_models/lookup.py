@@ -33,7 +33,7 @@ def lookup(planes: Tensor, points: Tensor, low: float, length: float) -> Tensor:
     if _are_read_only(planes, points):
         whole = Windows.whole(*planes.shape[3:])
         windows = Windows(whole.map_size, whole.size, whole.corners * len(PLANE_AXES))
-        features, found = _Read.apply(points[0], planes[0], windows, (low, length))
+        features, found = _Read.apply(points.squeeze(0), planes[0], windows, (low, length))
         if found:  # else a point is not finite
             return features[None]
     return lookup_by_torch(planes, points, low, length)
@@ -55,7 +55,7 @@ def lookup_local(planes: LocalPlanes, points: Tensor, low: float, length: float)
 def lookup_within(planes: LocalPlanes, points: Tensor, low: float, length: float) -> Tensor | None:
     """As :func:`lookup_local`, and None where a point is outside the windows."""
     if _are_read_only(planes.texels, points):
-        features, found = _Read.apply(points[0], planes.texels[0], planes.windows, (low, length))
+        features, found = _Read.apply(points.squeeze(0), planes.texels[0], planes.windows, (low, length))
         return features[None] if found else None
     return lookup_within_by_torch(planes, points, low, length)
 

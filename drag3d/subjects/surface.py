@@ -93,9 +93,9 @@ class SurfaceField:
             local = getattr(self.local, name)
             found = generator.features_within(local.detach() if detached else local, points[None])
             if found is not None:
-                return found[0]
+                return found.squeeze(0)
         whole = getattr(self.whole, name)
-        return generator.features(whole.detach() if detached else whole, points[None])[0]
+        return generator.features(whole.detach() if detached else whole, points[None]).squeeze(0)
 
     @cached_property
     def _still(self) -> GeometryDecoders:
@@ -108,9 +108,9 @@ class SurfaceField:
         generator, decoders = self.generator, self._still if detached else self.ws_geometry
         if self.subject.deforms:
             features = self._features("geometry", points, detached)[None]
-            points = points - generator.deformation(features, decoders)[0]
+            points = points - generator.deformation(features, decoders).squeeze(0)
         features = self._features("geometry", points, detached)[None]  # anew: it may lie outside the windows now
-        return generator.signed_distance(features, decoders)[0]
+        return generator.signed_distance(features, decoders).squeeze(0)
 
     def snap(self, points: Tensor, bounds: tuple[Tensor, Tensor] | None = None) -> Tensor:
         """The surface points that Newton's method finds along the field's gradient from ``(M, 3)``; detached.
