@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 
 from drag3d.core import Drag, DragSettings, DragStep
+from drag3d.core.methods.draggan import DragGAN
+from drag3d.core.tracking import FARTHEST
 from drag3d.subjects.surface import SurfaceField, SurfaceSubject, latent_spread
 from get3d_models import Generator, load
 from get3d_models.errors import InputError
@@ -101,6 +103,19 @@ def test_points_on_the_surface_are_left_there(which: str, request: pytest.Fixtur
     settled = placed[distance_to_zero(field, placed) < 1e-6]
     assert len(settled) > 0.9 * len(placed)
     assert float((field.snap(settled) - settled).norm(dim=1).max()) < 2e-6
+
+
+def test_points_that_would_leave_the_bounds_are_left_at_them(quadruped_subject: SurfaceSubject) -> None:
+    field, vertices = field_of(quadruped_subject), inner_vertices(quadruped_subject)
+    off = vertices + 0.02 * torch.randn(vertices.shape, generator=torch.Generator().manual_seed(0))
+    free = field.snap(off)
+    for reach in (0.005, 0.1):
+        low, high = off - reach, off + reach
+        bound = field.snap(off, (low, high))
+        assert bool(((bound >= low) & (bound <= high)).all())
+        stays = ((free - off).abs() < 0.5 * reach).all(dim=1)
+        assert float((bound - free).norm(dim=1)[stays].quantile(0.99)) < 1e-5
+    assert int(stays.sum()) > 0 and float((bound - off).norm(dim=1).max()) > 0.005
 
 
 def test_snapping_leaves_the_points_it_was_given_alone(quadruped_subject: SurfaceSubject) -> None:
@@ -342,6 +357,24 @@ def test_a_step_makes_the_triplanes_once(
     settings = DragSettings(method=method, max_steps=4)
     steps = list(Drag(subject, handle, handle + 0.2, settings))
     assert len(made) == len(steps) == 5, made
+
+
+def test_tracking_needs_no_whole_planes_however_the_surface_bends(small_quadruped: Generator) -> None:
+    """Of the candidates around a thin leg some are put far away; they count for nothing, and cost nothing."""
+    subject = SurfaceSubject(small_quadruped, small_quadruped.latents(1))
+    lowest = field_of(subject).snap(subject.shape.vertices[subject.shape.vertices[:, 1].argmin()][None])
+    drag = Drag(subject, lowest, lowest, DragSettings(method="draggan"))
+    method = drag.method
+    assert isinstance(method, DragGAN)
+    field = subject.field(subject.start, lowest, method.reach)
+    assert field.local is not None
+    method.begin(field)
+    tracked = method.track(field, lowest)
+    assert "whole" not in vars(field)
+    candidates = lowest + method.search
+    placed = subject.field(subject.start, lowest, torch.inf).snap(candidates)
+    assert float((placed - lowest).norm(dim=1).max()) > FARTHEST * subject.search_radius, "some do go far"
+    assert float((tracked - lowest).norm()) < 1e-3 * subject.shape.diagonal
 
 
 @pytest.mark.parametrize("method", ["draggan", "default"])

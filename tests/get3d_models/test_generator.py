@@ -218,15 +218,16 @@ def slow_lookup(planes: Tensor, point: Tensor, low: float, length: float) -> NDA
     return total
 
 
+@pytest.mark.parametrize("shapes", [1, 2])  # one is read by compiled loops
 @pytest.mark.parametrize(("low", "length"), [(-0.5, 1.0), (-0.4, 0.8), (0.1, 2.0)])
-def test_features_are_the_sum_of_three_bilinear_lookups(low: float, length: float) -> None:
+def test_features_are_the_sum_of_three_bilinear_lookups(low: float, length: float, shapes: int) -> None:
     torch.manual_seed(0)
-    planes = torch.randn(2, 3, 4, 8, 8, dtype=torch.float64)
-    points = low + length * (torch.rand(2, 60, 3, dtype=torch.float64) * 1.4 - 0.2)  # a fair part outside the box
+    planes = torch.randn(shapes, 3, 4, 8, 8, dtype=torch.float64)
+    points = low + length * (torch.rand(shapes, 60, 3, dtype=torch.float64) * 1.4 - 0.2)  # a part outside the box
     points[:, :8] = low + length * torch.cartesian_prod(*[torch.tensor([0.0, 1.0]).double()] * 3)
     found = lookup(planes, points, low, length)
-    assert found.shape == (2, 60, 4)
-    for n in range(2):
+    assert found.shape == (shapes, 60, 4)
+    for n in range(shapes):
         for ours, point in zip(found[n], points[n], strict=True):
             assert np.allclose(ours.numpy(), slow_lookup(planes[n], point, low, length), rtol=0, atol=1e-12)
 

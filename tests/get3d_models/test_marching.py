@@ -273,6 +273,23 @@ def test_mixed_precision_works_and_strided_input_is_read_rightly() -> None:
         assert torch.allclose(vertices.float(), expected, atol=1e-6)
 
 
+def test_places_can_be_asked_for_where_they_matter(path: str) -> None:
+    cube = GRIDS["a15"]
+    sdf, asked = smooth_field(cube, 2), []
+    deformed = cube.vertices + 0.01 * torch.sin(40 * cube.vertices)
+
+    def places(used: torch.Tensor) -> torch.Tensor:
+        asked.append(used)
+        return deformed[used]
+
+    vertices, faces = marching_tetrahedra(cube, sdf, places)
+    expected, same = marching_tetrahedra(cube, sdf, deformed)
+    assert torch.equal(vertices, expected) and torch.equal(faces, same)
+    inside = sdf > 0
+    cut = cube.edges[inside[cube.edges[:, 0]] != inside[cube.edges[:, 1]]]
+    assert torch.equal(asked[0], cut.unique()) and len(asked) == 1
+
+
 def test_calls_do_not_disturb_each_other() -> None:
     cube = GRIDS["a15"]
     fields = [smooth_field(cube, seed) for seed in range(4)]

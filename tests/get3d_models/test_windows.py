@@ -305,6 +305,29 @@ def test_the_energy_of_frozen_weights_is_kept_and_follows_every_change() -> None
     assert layer.weight_energy().requires_grad
 
 
+def test_noise_bias_and_filter_of_frozen_weights_follow_every_change() -> None:
+    generator = copy.deepcopy(network(3, None, torch.float32))
+    layer, ws = generator.synthesis.b8.conv0, latents(generator, 1)[0].detach()
+
+    def planes() -> torch.Tensor:
+        return generator.triplanes(ws).geometry
+
+    before = planes()
+    changes = {"bias": 0.5, "noise_strength": 0.25, "resample_filter": 0.01}
+    for name, amount in changes.items():
+        tensor = getattr(layer, name)
+        tensor += amount
+        fresh = Generator(generator.config)
+        fresh.load_state_dict(generator.state_dict())
+        assert relative(planes(), fresh.triplanes(ws).geometry.detach()) <= 1e-6, name
+        assert relative(planes(), before) > 1e-4, name
+        tensor -= amount
+    layer.noise_strength.zero_()
+    silent = planes()
+    layer.noise_strength.fill_(0.5)
+    assert relative(planes(), silent) > 1e-4, "that it was silent is not remembered"
+
+
 def test_energy_first_seen_in_inference_mode_does_not_spoil_later_gradients() -> None:
     generator = copy.deepcopy(network(3, None, torch.float32))
     ws = latents(generator, 1)[0]
