@@ -1,7 +1,6 @@
 """Features of the triplanes at points in space (GET3D, section 3.1): of whole planes, or of windows of them.
 
-On the CPU compiled kernels read planes that need no gradient, as they are where Newton's method puts points onto the
-surface and where a handle is searched; elsewhere torch does, with the same result.
+On the CPU compiled kernels read the planes of a shape; elsewhere torch does, with the same result but for rounding.
 """
 
 from __future__ import annotations
@@ -30,10 +29,9 @@ def lookup(planes: Tensor, points: Tensor, low: float, length: float) -> Tensor:
     outside the planes. Returns ``(N, M, C)``. Differentiable in the planes and in the points; the official system
     detaches the points, so detach them to get its gradients.
     """
-    if _are_read_only(planes, points):
-        whole = Windows.whole(*planes.shape[3:])
-        windows = Windows(whole.map_size, whole.size, whole.corners * len(PLANE_AXES))
-        features, found = _Read.apply(points.squeeze(0), planes[0], windows, (low, length))
+    if _kernels_serve(planes, points):
+        size = (planes.shape[3], planes.shape[4])
+        features, found = _Read.apply(points.squeeze(0), planes.squeeze(0), _whole(size), (low, length))
         if found:  # else a point is not finite
             return features[None]
     return lookup_by_torch(planes, points, low, length)
@@ -54,8 +52,8 @@ def lookup_local(planes: LocalPlanes, points: Tensor, low: float, length: float)
 
 def lookup_within(planes: LocalPlanes, points: Tensor, low: float, length: float) -> Tensor | None:
     """As :func:`lookup_local`, and None where a point is outside the windows."""
-    if _are_read_only(planes.texels, points):
-        features, found = _Read.apply(points.squeeze(0), planes.texels[0], planes.windows, (low, length))
+    if _kernels_serve(planes.texels, points):
+        features, found = _Read.apply(points.squeeze(0), planes.texels.squeeze(0), planes.windows, (low, length))
         return features[None] if found else None
     return lookup_within_by_torch(planes, points, low, length)
 
@@ -74,12 +72,16 @@ def lookup_within_by_torch(planes: LocalPlanes, points: Tensor, low: float, leng
     return _gather(planes, choice, place, fraction)
 
 
-def _are_read_only(texels: Tensor, points: Tensor) -> bool:
-    """Whether kernels serve: on a CPU for one shape, as long as nobody wants a gradient to its planes."""
+def _whole(size: tuple[int, int]) -> Windows:
+    """The one window of each plane that is all of it."""
+    return Windows(size, size, ((0, 0),) * len(PLANE_AXES))
+
+
+def _kernels_serve(texels: Tensor, points: Tensor) -> bool:
+    """Whether kernels read these planes: on a CPU, for one shape."""
     return (
         texels.device.type == "cpu"
         and len(texels) == 1
-        and not (texels.requires_grad and torch.is_grad_enabled())
         and texels.dtype == points.dtype
         and texels.dtype in (torch.float32, torch.float64)
         and lookup_kernels.kernels() is not None
@@ -89,7 +91,9 @@ def _are_read_only(texels: Tensor, points: Tensor) -> bool:
 class _Read(torch.autograd.Function):
     """Features ``(M, C)`` of planes ``(3 * K, C, rows, columns)`` by kernels, and whether each point is in a window.
 
-    Differentiable in the points ``(M, 3)``, once.
+    They are the same ones whether gradients are wanted or not: losses are made of small differences of them. What wants
+    no gradient of the planes, as Newton's method, gets that of the points ``(M, 3)`` from kernels; else torch finds it.
+    Differentiable once.
     """
 
     @staticmethod
@@ -108,17 +112,40 @@ class _Read(torch.autograd.Function):
         features = np.empty((len(places) if found else 0, texels.shape[1]), places.dtype)
         if found:
             kernels.look_up(*planes, *where, features)
-        ctx.of = kernels, places, planes, where, windows.map_size[0], box
+        ctx.save_for_backward(points, texels)
+        ctx.of = kernels, places, planes, where, windows, box
         return torch.from_numpy(features), found
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad_features: Tensor, _: Any) -> tuple[Tensor, None, None, None]:
-        kernels, places, planes, where, resolution, (low, length) = ctx.of
+    def backward(ctx: Any, grad_features: Tensor, _: Any) -> tuple[Tensor | None, Tensor | None, None, None]:
+        kernels, places, planes, where, windows, (low, length) = ctx.of
+        if ctx.needs_input_grad[1]:
+            return *_gradients_by_torch(ctx, grad_features, windows, low, length), None, None
         slopes = np.empty_like(places)
         kernels.slope(*planes, *where, grad_features.contiguous().numpy(), slopes)
-        slopes *= ((places >= low) & (places <= low + length)) * places.dtype.type(resolution / length)
+        scale = places.dtype.type(windows.map_size[0] / length)
+        slopes *= ((places >= low) & (places <= low + length)) * scale
         return torch.from_numpy(slopes), None, None, None
+
+
+def _gradients_by_torch(
+    ctx: Any, grad_features: Tensor, windows: Windows, low: float, length: float
+) -> tuple[Tensor | None, Tensor | None]:
+    """Gradients in points and planes; ``grad_features`` may be a batch of them, of which only torch knows."""
+    needed = ctx.needs_input_grad[:2]
+    with torch.enable_grad():
+        points, texels = (
+            saved.detach().requires_grad_(need) for saved, need in zip(ctx.saved_tensors, needed, strict=True)
+        )
+        if windows == _whole(windows.map_size):
+            features: Tensor | None = lookup_by_torch(texels[None], points[None], low, length)
+        else:
+            features = lookup_within_by_torch(LocalPlanes(texels[None], windows), points[None], low, length)
+        assert features is not None
+        inputs = [tensor for tensor in (points, texels) if tensor.requires_grad]
+        found = iter(torch.autograd.grad(features.squeeze(0), inputs, grad_features))
+    return next(found) if needed[0] else None, next(found) if needed[1] else None
 
 
 class _Planes(NamedTuple):

@@ -71,7 +71,7 @@ def locate_points(points, low, length, resolution, rows, columns, corners, windo
     texels beyond its edge are zeros.
     """
     count = corners.shape[0] // 3
-    whole = count == 1 and rows == resolution and columns == resolution
+    whole = count == 1 and rows == resolution and columns == resolution and not corners.any()
     along = np.empty(3)
     for m in range(points.shape[0]):
         for axis in range(3):
