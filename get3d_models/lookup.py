@@ -20,6 +20,8 @@ from get3d_models.errors import InputError
 from get3d_models.triplanes import PLANE_AXES, LocalPlanes, plane_position, texel_position
 from get3d_models.windows import Windows
 
+KERNEL_TYPES = {torch.float32: "float32", torch.float64: "float64"}
+
 
 def lookup(planes: Tensor, points: Tensor, low: float, length: float) -> Tensor:
     """Sum of the three planes' bilinear values at points.
@@ -79,13 +81,9 @@ def _whole(size: tuple[int, int]) -> Windows:
 
 def _kernels_serve(texels: Tensor, points: Tensor) -> bool:
     """Whether kernels read these planes: on a CPU, for one shape."""
-    return (
-        texels.device.type == "cpu"
-        and len(texels) == 1
-        and texels.dtype == points.dtype
-        and texels.dtype in (torch.float32, torch.float64)
-        and lookup_kernels.kernels() is not None
-    )
+    alike = texels.device.type == "cpu" and len(texels) == 1 and texels.dtype == points.dtype
+    name = KERNEL_TYPES.get(texels.dtype)
+    return alike and name is not None and lookup_kernels.kernels(name) is not None
 
 
 class _Read(torch.autograd.Function):
@@ -100,7 +98,7 @@ class _Read(torch.autograd.Function):
     def forward(
         ctx: Any, points: Tensor, texels: Tensor, windows: Windows, box: tuple[float, float]
     ) -> tuple[Tensor, bool]:
-        kernels = lookup_kernels.kernels()
+        kernels = lookup_kernels.kernels(KERNEL_TYPES[texels.dtype])
         assert kernels is not None
         places, planes = points.detach().contiguous().numpy(), _Planes.of(texels.detach(), windows)
         where = (

@@ -2,7 +2,7 @@
 
 Newton's method asks for a thousand points several times in every step of a drag. In torch these are dozens of
 operations each way, which take longer than the reading. One thread, no torch; numba is imported on first use, and
-`kernels()` is None where it cannot be used at all.
+`kernels` gives None where it cannot be used at all.
 
 Planes are K windows of rows x columns texels of each plane in turn, as one array `values` in which the channels of a
 texel lie beside each other; `strides` are the steps to the next window, row and column.
@@ -28,8 +28,8 @@ class Kernels(NamedTuple):
 
 
 @cache
-def kernels() -> Kernels | None:
-    """The compiled kernels, or None without a working numba.
+def kernels(dtype: str) -> Kernels | None:
+    """The kernels compiled for "float32" or "float64" numbers, or None without a working numba.
 
     The machine code is cached on disk where numba finds a writable place, else compiled anew in every process.
     """
@@ -37,26 +37,21 @@ def kernels() -> Kernels | None:
         import numba
     except Exception:  # a numba that does not fit the installed numpy raises more than ImportError
         return None
-    planes, found = "{0}[::1], int64[::1], int64[:,::1], int64, int64", "int32[::1], int32[:,:,::1], {0}[:,:,::1]"
-    locate = f"boolean({{0}}[:,::1], float64, float64, int64, int64, int64, int64[:,::1], {found})"
-    look_up = f"void({planes}, {found}, {{0}}[:,::1])"
-    slope = f"void({planes}, {found}, {{0}}[:,::1], {{0}}[:,::1])"
+    planes = f"{dtype}[::1], int64[::1], int64[:,::1], int64, int64"
+    found = f"int32[::1], int32[:,:,::1], {dtype}[:,:,::1]"
+    signatures = (
+        f"boolean({dtype}[:,::1], float64, float64, int64, int64, int64, int64[:,::1], {found})",
+        f"void({planes}, {found}, {dtype}[:,::1])",
+        f"void({planes}, {found}, {dtype}[:,::1], {dtype}[:,::1])",
+    )
+    plain: tuple[Any, ...] = (locate_points, sum_of_planes, slope_of_planes)
     for keep in (True, False):
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 # Sums over channels may be added up in any order, which lets them be several at a time.
                 jit: dict[str, Any] = {"cache": keep, "nogil": True, "fastmath": {"reassoc", "contract"}}
-                return Kernels(
-                    *(
-                        numba.njit([types.format(f) for f in ("float32", "float64")], **jit)(function)
-                        for types, function in (
-                            (locate, locate_points),
-                            (look_up, sum_of_planes),
-                            (slope, slope_of_planes),
-                        )
-                    )
-                )
+                return Kernels(*(numba.njit(types, **jit)(f) for types, f in zip(signatures, plain, strict=True)))
         except Exception:  # no writable cache directory, a full disk, or no working LLVM
             continue
     return None

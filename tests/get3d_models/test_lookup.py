@@ -57,14 +57,19 @@ def assert_alike(ours: tuple[Tensor, ...], theirs: tuple[Tensor, ...]) -> None:
 @pytest.fixture
 def served(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Grows with each call of a kernel that reads planes."""
-    kernels, calls = lookup_kernels.kernels(), []
-    assert kernels is not None
+    compiled, calls = lookup_kernels.kernels, []
 
-    def look_up(*arguments: object) -> None:
-        calls.append("look_up")
-        kernels.look_up(*arguments)
+    def kernels(dtype: str) -> lookup_kernels.Kernels:
+        found = compiled(dtype)
+        assert found is not None
 
-    monkeypatch.setattr(lookup_kernels, "kernels", lambda: kernels._replace(look_up=look_up))
+        def look_up(*arguments: object) -> None:
+            calls.append(dtype)
+            found.look_up(*arguments)
+
+        return found._replace(look_up=look_up)
+
+    monkeypatch.setattr(lookup_kernels, "kernels", kernels)
     return calls
 
 
@@ -156,7 +161,7 @@ def test_what_is_found_does_not_depend_on_whether_a_gradient_is_wanted() -> None
 def test_without_numba_torch_does_it(monkeypatch: pytest.MonkeyPatch) -> None:
     planes, points = random_planes(torch.float32), LOW + LENGTH * torch.rand(1, 50, 3)
     ours = with_slope(lookup, planes, points)
-    monkeypatch.setattr(lookup_kernels, "kernels", lambda: None)
+    monkeypatch.setattr(lookup_kernels, "kernels", lambda dtype: None)
     theirs = with_slope(lookup, planes, points)
     assert torch.equal(theirs[0], lookup_by_torch(planes, points, LOW, LENGTH))
     assert_alike(ours, theirs)
