@@ -17,7 +17,7 @@ from drag3d.viewer.replies import Busy, Reply, Said
 if TYPE_CHECKING:
     from drag3d.viewer.link import WorkerOptions
 
-NICENESS = 2
+NICENESS = 3
 """The window goes first."""
 
 
