@@ -10,6 +10,7 @@ from drag3d.core.subject import Field
 FARTHEST = 1.25
 """Radii of the search from its centre, beyond which a candidate that was put onto a surface does not count"""
 ROUNDING = 1e-3
+"""By that share what was left at the bounds is surely farther away than what counts"""
 
 
 def nearest_feature(

@@ -130,7 +130,7 @@ class SurfaceField:
                 (slope,) = torch.autograd.grad(level, places, torch.ones_like(level))
             level, places = level.detach(), places.detach()
             ratio = level / torch.linalg.vecdot(slope, slope).clamp_min(1e-6)  # steps are that many slopes
-            squared = ratio * level  # length of the step
+            squared = ratio * level  # of the lengths of the steps
             ratio = ratio * (squared.reciprocal().sqrt() * (length * LONGEST_STEP)).clamp_max(1.0)
             places = torch.addcmul(places, ratio[:, None], slope, value=-1).clamp(lowest, highest)
             going = squared > (length * CONVERGED) ** 2
