@@ -43,7 +43,7 @@ def marching_tetrahedra(
         cut, faces = cut_surface_by_torch(grid, sdf.detach() > 0)
     else:
         occupied = (sdf.detach().numpy() > 0).view(np.uint8)
-        cut, faces = map(torch.from_numpy, kernels.surface(_tables(grid), occupied, triangle_table()))
+        cut, faces = map(torch.from_numpy, kernels.surface(_tables(grid, kernels), occupied, triangle_table()))
     if callable(vertices):
         points = _only_ends(grid, cut, vertices)
     if kernels is None or sdf.dtype != points.dtype or sdf.dtype not in (torch.float32, torch.float64):
@@ -80,7 +80,7 @@ class _Interpolate(torch.autograd.Function):
         ctx.save_for_backward(sdf, points, cut)
         ctx.grid, ctx.kernels = grid, kernels = context
         mesh = torch.empty((len(cut), 3), dtype=sdf.dtype)
-        kernels.interpolate(*_arrays(sdf, points), *_tables(grid)[:2], *_arrays(cut, mesh))
+        kernels.interpolate(*_arrays(sdf, points), *_tables(grid, kernels)[:2], *_arrays(cut, mesh))
         return mesh
 
     @staticmethod
@@ -94,7 +94,7 @@ class _Interpolate(torch.autograd.Function):
             return *(next(found) if need else None for need in needed), None, None
         # numpy's zeros are mapped lazily: most of the grid is far from the surface and is never touched.
         grad_sdf, grad_points = (np.zeros(tuple(t.shape), t.detach().numpy().dtype) for t in (sdf, points))
-        arrays = _arrays(sdf, points), _tables(ctx.grid)[:2], _arrays(cut, grad_mesh)
+        arrays = _arrays(sdf, points), _tables(ctx.grid, ctx.kernels)[:2], _arrays(cut, grad_mesh)
         ctx.kernels.interpolate_backward(*arrays[0], *arrays[1], *arrays[2], grad_sdf, grad_points)
         grads = (torch.from_numpy(grad_sdf), torch.from_numpy(grad_points))
         return *(grad if need else None for grad, need in zip(grads, needed, strict=True)), None, None
@@ -105,11 +105,11 @@ def _arrays(*tensors: Tensor) -> list[NDArray]:
     return [np.ascontiguousarray(tensor.detach().numpy()) for tensor in tensors]
 
 
-def _tables(grid: TetGrid) -> Tables:
+def _tables(grid: TetGrid, kernels: Kernels) -> Tables:
     """The kernels' tables of a grid, built at its first use and kept as long as it lives."""
     tables = _TABLES.get(grid)
     if tables is None:
-        tables = _TABLES[grid] = Tables.of(grid)
+        tables = _TABLES[grid] = Tables.of(grid, kernels.tets_around)
     return tables
 
 

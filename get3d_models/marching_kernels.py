@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from get3d_models.ordering import stable_order
 from get3d_models.tetgrid import TetGrid
 
 
@@ -39,17 +38,13 @@ class Tables(NamedTuple):
     spare: list[tuple[NDArray, ...]]
 
     @classmethod
-    def of(cls, grid: TetGrid) -> Tables:
-        """The tables of a grid on the CPU."""
+    def of(cls, grid: TetGrid, tets_around: Callable[..., Any]) -> Tables:
+        """The tables of a grid on the CPU; the second is the kernel of that name."""
         near, far = (np.ascontiguousarray(column, dtype=np.int32) for column in grid.edges.numpy().T)
         tet_edges = np.ascontiguousarray(grid.tet_edges.numpy(), dtype=np.int32)
-        order = stable_order(tet_edges.reshape(-1))
-        edge, tet = tet_edges.reshape(-1)[order], (order // 6).astype(np.int32)
-        count = np.bincount(edge, minlength=len(near))
-        start = np.cumsum(count) - count
-        around = np.stack([tet[start + np.minimum(k, count - 1)] for k in range(6)], axis=1)
-        more = np.arange(len(edge)) - start[edge] >= 6
-        return cls(near, far, grid.tets.numpy().astype(np.int32), tet_edges, around, edge[more], tet[more], [])
+        around = np.empty((len(near), 6), np.int32)
+        more_edges, more_tets = tets_around(tet_edges, around)
+        return cls(near, far, grid.tets.numpy().astype(np.int32), tet_edges, around, more_edges, more_tets, [])
 
 
 class Kernels(NamedTuple):
@@ -58,6 +53,7 @@ class Kernels(NamedTuple):
     extract: Callable[..., Any]
     interpolate: Callable[..., Any]
     interpolate_backward: Callable[..., Any]
+    tets_around: Callable[..., Any]
 
     def surface(
         self, tables: Tables, occupied: NDArray[np.uint8], triangles: NDArray[np.int8]
@@ -101,6 +97,7 @@ def kernels() -> Kernels | None:
                     numba.njit(extract_types, **jit)(extract),
                     numba.njit(forward_types, **jit)(interpolate),
                     numba.njit(backward_types, **jit)(interpolate_backward),
+                    numba.njit("(int32[:,::1], int32[:,::1])", **jit)(tets_around),
                 )
         except Exception:  # no writable cache directory, a full disk, or no working LLVM
             continue
@@ -193,3 +190,34 @@ def interpolate_backward(sdf, points, near, far, cut, grad_mesh, grad_sdf, grad_
         for k in range(3):
             grad_points[a, k] += weight_a * grad_mesh[i, k]
             grad_points[b, k] += weight_b * grad_mesh[i, k]
+
+
+def tets_around(tet_edges, around):
+    """Write the tets at each edge into `around` (E, 6), and return edges and tets (X,) of what finds no place there."""
+    seen = np.zeros(around.shape[0], np.int32)
+    more = 0
+    for t in range(tet_edges.shape[0]):
+        for k in range(6):
+            e = tet_edges[t, k]
+            if seen[e] < 6:
+                around[e, seen[e]] = t
+            else:
+                more += 1
+            seen[e] += 1
+    for e in range(around.shape[0]):
+        for k in range(seen[e], 6):
+            around[e, k] = around[e, seen[e] - 1]
+    more_edges = np.empty(more, np.int32)
+    more_tets = np.empty(more, np.int32)
+    if more:
+        seen[:] = 0
+        more = 0
+        for t in range(tet_edges.shape[0]):
+            for k in range(6):
+                e = tet_edges[t, k]
+                if seen[e] >= 6:
+                    more_edges[more] = e
+                    more_tets[more] = t
+                    more += 1
+                seen[e] += 1
+    return more_edges, more_tets
