@@ -80,6 +80,11 @@ def gained(taps: Tensor) -> Tensor:
     return taps * 4.0
 
 
+def turned(taps: Tensor) -> Tensor:
+    """The :func:`gained` filter as a transposed convolution reads it."""
+    return gained(taps).flip(0, 1)
+
+
 def low_pass(x: Tensor, taps: Tensor, padding: int = 0) -> Tensor:
     """Correlate each channel of ``(N, C, H, W)`` with a ``(4, 4)`` filter; of H rows remain H - 3 + 2 padding."""
     channels = x.shape[1]
@@ -87,10 +92,10 @@ def low_pass(x: Tensor, taps: Tensor, padding: int = 0) -> Tensor:
 
 
 def upsample2(x: Tensor, taps: Tensor, windows: Windows, source: Windows) -> Tensor:
-    """Double a map with the :func:`gained` filter: ``windows`` of the finer map from ``source``, those of the coarser.
+    """Double a map with the :func:`turned` filter: ``windows`` of the finer map from ``source``, those of the coarser.
 
     Zeros lie outside the image, so its border rows come out darker. Zero insertion, padding (2 before, 1 after) and
-    filtering amount to one transposed depthwise convolution; that the filter is symmetric saves turning it.
+    filtering with gain 4 amount to one transposed depthwise convolution.
     """
     channels = x.shape[1]
     kernel = taps.to(x.dtype).expand(channels, 1, 4, 4)
@@ -296,7 +301,7 @@ class ResidualSkip(nn.Module):
     def forward(self, x: Tensor, windows: Windows, source: Windows) -> Tensor:
         """Windows ``source`` of the coarser map ``(N * K, inputs, h, h)`` to ``windows`` ``(N * K, outputs, s, s)``."""
         weight = self._kept("weight", self.weight, lambda weight: weight * self.gain)
-        taps = self._kept("filter", self.resample_filter, gained)
+        taps = self._kept("filter", self.resample_filter, turned)
         y = upsample2(F.conv2d(x, weight), taps, windows, source)
         return windows.zero_beyond_edge(y)
 

@@ -25,10 +25,10 @@ from get3d_models.layers import (
     Noise,
     ResidualSkip,
     ToPlanes,
-    gained,
     laid_out,
     random_start,
     resample_filter,
+    turned,
     upsample2,
 )
 from get3d_models.windows import Plan, Windows, plan
@@ -97,7 +97,7 @@ class ImageBlock(nn.Module):
         """The image of the block before, doubled, plus what this one adds ``(N * K, channels, rows, columns)``."""
         added = self.torgb(x, w)
         if image is not None:
-            taps = self._kept("filter", self.resample_filter, gained)
+            taps = self._kept("filter", self.resample_filter, turned)
             added = upsample2(image, taps, windows, self.reads(windows)) + added
         return windows.zero_beyond_edge(added)
 

@@ -16,10 +16,10 @@ from get3d_models.layers import (
     Kept,
     ModulatedConvolution,
     ToPlanes,
-    gained,
     laid_out,
     random_start,
     resample_filter,
+    turned,
     upsample2,
 )
 from get3d_models.windows import Plan, Windows, plan
@@ -107,7 +107,7 @@ class SynthesisBlock(nn.Module):
     def add_planes(self, planes: Tensor | None, added: Tensor, windows: Windows) -> Tensor:
         """The planes of the block before, doubled, plus what this one adds ``(N * K, c, rows, columns)``."""
         if planes is not None:
-            taps = self._kept("filter", self.resample_filter, gained)
+            taps = self._kept("filter", self.resample_filter, turned)
             added = upsample2(planes, taps, windows, self.reads(windows)) + added
         return windows.zero_beyond_edge(added)
 

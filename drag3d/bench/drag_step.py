@@ -100,7 +100,8 @@ def random_generator(config: GeneratorConfig, seed: int = 0, device: str = "cpu"
             layer.weight.mul_(0.003)
     latents = generator.latents(seed)
     with torch.no_grad():
-        sdf, _ = generator.grid_fields(generator.triplanes(latents.geometry[None]).geometry, latents.geometry[None])
+        ws = latents.geometry[None]
+        sdf = generator.field_at(generator.triplanes(ws).geometry, ws, generator.grid.vertices)
         last_bias = generator.sdf_decoder.get_parameter(f"layers.{config.decoder_layers}.bias")
         last_bias.sub_(sdf.quantile(1 - OCCUPIED))
     return generator, latents.geometry, latents.texture

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from get3d_models import Generator, GeneratorConfig, InputError, Latents, Shape
 from get3d_models import generator as generator_module
-from get3d_models.layers import gained, resample_filter, upsample2
+from get3d_models.layers import resample_filter, turned, upsample2
 from get3d_models.lookup import lookup
 from get3d_models.windows import Windows
 
@@ -88,7 +88,7 @@ def slow_triplanes(generator: Generator, geometry: Tensor, texture: Tensor) -> t
         ]
         sizes = Windows.whole(resolution), Windows.whole(resolution // 2)
         planes = [
-            new if old is None else upsample2(old, gained(resample_filter()), *sizes) + new
+            new if old is None else upsample2(old, turned(resample_filter()), *sizes) + new
             for old, new in zip(planes, made, strict=True)
         ]
     found = [p.unflatten(1, (3, generator.config.plane_channels)) for p in planes if p is not None]

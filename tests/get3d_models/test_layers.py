@@ -20,8 +20,8 @@ from get3d_models.layers import (
     ModulatedConvolution,
     ModulatedLinear,
     ToPlanes,
-    gained,
     resample_filter,
+    turned,
     upsample2,
 )
 from get3d_models.windows import Windows
@@ -204,7 +204,7 @@ def test_a_style_of_zeros_gives_noise_and_bias_and_no_nan() -> None:
 
 def doubled(x: Tensor) -> Tensor:
     size = x.shape[-1]
-    return upsample2(x, gained(resample_filter()), Windows.whole(2 * size), Windows.whole(size))
+    return upsample2(x, turned(resample_filter()), Windows.whole(2 * size), Windows.whole(size))
 
 
 def test_doubling_a_map_has_zeros_beyond_its_edge() -> None:
